@@ -1,0 +1,52 @@
+"""Registers the package's components in the OpenMMLab registries.
+
+Losses, connectors and hooks are cheap to import and are registered at once.
+What drags whole task libraries in (algorithms need ``mmrazor.models``, data
+sets need mmdet or mmseg) is imported by its registry at the first look-up.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+# Module of a registry, name of the registry, module to import on look-up.
+_LAZY = (
+    ('mmrazor.registry', 'MODELS', 'cankd_mm.algorithms'),
+    ('mmdet.registry', 'DATASETS', 'cankd_mm.datasets.digits_detection'),
+    ('mmseg.registry', 'DATASETS', 'cankd_mm.datasets.digits_segmentation'),
+)
+_EAGER = ('cankd_mm.losses', 'cankd_mm.connectors', 'cankd_mm.engine')
+
+
+def register_all_modules(init_default_scope: bool = False) -> None:
+    """Registers every component; safe to call more than once.
+
+    Without MMRazor nothing is registered: ``cankd_mm.functional`` needs torch
+    alone and stays usable.
+
+    Args:
+        init_default_scope: Accepted because MMEngine passes it to every
+            package's function of this name. The components live in MMRazor's
+            and the task libraries' scopes, so there is no scope to set.
+    """
+    if find_spec('mmengine') is None or find_spec('mmrazor') is None:
+        return
+    from cankd_mm import compat
+
+    compat.apply()
+    for module in _EAGER:
+        import_module(module)
+    for registry_module, registry_name, module in _LAZY:
+        if find_spec(registry_module.partition('.')[0]) is not None:
+            registry = getattr(import_module(registry_module), registry_name)
+            _import_on_lookup(registry, module)
+
+
+def _import_on_lookup(registry, module: str) -> None:
+    """Adds ``module`` to the modules a registry imports when first asked."""
+    # A registry without locations falls back to its package's own
+    # registration; with ours added it would not, so state that one too.
+    if not registry._locations:
+        registry._locations.append(f'{registry.scope}.models')
+    if module not in registry._locations:
+        registry._locations.append(module)
+        registry._imported = False
