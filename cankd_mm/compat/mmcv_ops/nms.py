@@ -1,0 +1,172 @@
+"""Non-maximum suppression: ``nms`` and ``softnms`` of ``mmcv._ext``.
+
+Legend: N boxes in (x1, y1, x2, y2).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cankd_mm.compat.mmcv_ops.backend import torchvision_ops
+
+__all__ = ['nms', 'softnms']
+
+# Boxes compared with all remaining ones at a time: small enough for a CPU's
+# cache, large enough to keep a GPU busy.
+_BLOCK = {'cpu': 64}
+_GPU_BLOCK = 1024
+
+
+def nms(
+    boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int
+) -> Tensor:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: Boxes, (N, 4).
+        scores: Scores, (N,).
+        iou_threshold: A box goes if its IoU with a better one exceeds this.
+        offset: 1 where a box includes its last pixel, else 0.
+
+    Returns:
+        Indices of the kept boxes, best score first.
+
+    Shape:
+        - Output: (K,), int64.
+    """
+    boxes, scores = boxes.detach(), scores.detach()
+    if boxes.dtype in (torch.float16, torch.bfloat16):
+        boxes = boxes.float()
+    # mmcv compares in float32: an IoU of exactly 3/5 does not exceed 0.6.
+    iou_threshold = float(np.float32(iou_threshold))
+    compiled = torchvision_ops(boxes)
+    if compiled is not None and offset == 0:
+        return compiled.nms(boxes, scores.to(boxes), iou_threshold)
+    return _greedy_nms(boxes, scores, iou_threshold, offset)
+
+
+def _greedy_nms(boxes, scores, iou_threshold, offset):
+    index = scores.argsort(descending=True, stable=True)
+    boxes = boxes[index]
+    block = _BLOCK.get(boxes.device.type, _GPU_BLOCK)
+    kept = []
+    while len(index):
+        over = _iou(boxes[:block], boxes, offset) > iou_threshold
+        keep = _resolve(over[:, :block].triu(1))
+        kept.append(index[:block][keep])
+        rest = ~over[keep, block:].any(0)
+        boxes, index = boxes[block:][rest], index[block:][rest]
+    return torch.cat(kept) if kept else index
+
+
+def _resolve(over: Tensor) -> Tensor:
+    """Says which boxes of a block stay.
+
+    ``over[i, j]`` with i < j: box i, if it stays, suppresses box j. Repeating
+    the rule for all boxes at once settles one box more in each round at
+    least, and the long chains that would need many rounds are rare.
+    """
+    keep = ~over.any(0)
+    while True:
+        update = ~over[keep].any(0)
+        if torch.equal(update, keep):
+            return keep
+        keep = update
+
+
+def _iou(first: Tensor, second: Tensor, offset: int) -> Tensor:
+    top_left = torch.maximum(first[:, None, :2], second[:, :2])
+    bottom_right = torch.minimum(first[:, None, 2:], second[:, 2:])
+    inter = (bottom_right - top_left + offset).clamp_(min=0).prod(-1)
+    first_area = (first[:, 2:] - first[:, :2] + offset).prod(-1)
+    second_area = (second[:, 2:] - second[:, :2] + offset).prod(-1)
+    return inter / (first_area[:, None] + second_area - inter)
+
+
+def softnms(
+    boxes: Tensor,
+    scores: Tensor,
+    dets: Tensor,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    method: int,
+    offset: int,
+) -> Tensor:
+    """Soft-NMS: lowers the scores of overlapping boxes.
+
+    Bodla et al., "Soft-NMS - Improving Object Detection With One Line of
+    Code", https://arxiv.org/abs/1704.04503. mmcv calls it on the CPU only.
+
+    Args:
+        boxes: Boxes, (N, 4).
+        scores: Scores, (N,).
+        dets: Buffer for the kept boxes and their new scores, (N, 5); its
+            first K rows are written.
+        iou_threshold: IoU from which scores are lowered (methods 0 and 1).
+        sigma: Width of the Gaussian (method 2).
+        min_score: Boxes whose score falls below are dropped.
+        method: 0 drops overlapping boxes, 1 lowers their score linearly with
+            the IoU, 2 by a Gaussian of the IoU.
+        offset: 1 where a box includes its last pixel, else 0.
+
+    Returns:
+        Indices of the kept boxes, best new score first.
+
+    Shape:
+        - Output: (K,), int64.
+    """
+    index = np.arange(len(boxes))
+    # x1, y1, x2, y2, score, area: one column per box
+    table = np.empty((6, len(boxes)), np.float32)
+    table[:4] = boxes.detach().t().numpy()
+    table[4] = scores.detach().numpy()
+    table[5] = (table[2] - table[0] + offset) * (table[3] - table[1] + offset)
+    done = 0
+    with np.errstate(invalid='ignore', divide='ignore'):
+        while done < len(index):
+            best = done + _first_maximum(table[4, done:])
+            swap, back = [done, best], [best, done]
+            table[:, swap], index[swap] = table[:, back], index[back]
+            top, done = table[:, done], done + 1
+            rest = table[:, done:]
+            rest[4] *= _soft_weight(
+                _row_iou(top, rest, offset), iou_threshold, sigma, method
+            )
+            order = done + _compaction(~(rest[4] < min_score))
+            order = np.concatenate([np.arange(done), order])
+            table, index = table[:, order], index[order]
+    dets[: len(index)] = torch.from_numpy(table[:5].T.copy()).to(dets)
+    return torch.from_numpy(index).to(boxes.device)
+
+
+def _first_maximum(scores: np.ndarray) -> int:
+    best = scores.argmax()
+    if np.isnan(scores[best]):  # degenerate boxes; NaN is no maximum here
+        best = 0 if np.isnan(scores[0]) else np.nanargmax(scores)
+    return int(best)
+
+
+def _row_iou(box, others, offset):
+    width = np.minimum(box[2], others[2]) - np.maximum(box[0], others[0])
+    height = np.minimum(box[3], others[3]) - np.maximum(box[1], others[1])
+    inter = np.maximum(width + offset, 0) * np.maximum(height + offset, 0)
+    return inter / (box[5] + others[5] - inter)
+
+
+def _soft_weight(iou, iou_threshold, sigma, method):
+    if method == 2:
+        return np.exp(-(iou * iou) / np.float32(sigma))
+    overlaps = iou >= np.float32(iou_threshold)
+    return np.where(overlaps, 1 - iou if method == 1 else 0, 1)
+
+
+def _compaction(keep: np.ndarray) -> np.ndarray:
+    """Order after each dropped box was replaced by the last one kept.
+
+    The order decides between equal scores, so that it has to be mmcv's.
+    """
+    count = int(keep.sum())
+    order = np.arange(count)
+    order[~keep[:count]] = count + np.flatnonzero(keep[count:])[::-1]
+    return order
