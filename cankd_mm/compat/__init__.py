@@ -1,0 +1,47 @@
+"""What today's torch, mmcv and MMRazor 1.0 need to work together.
+
+One workaround per module. Each has ``needed()``, a probe of the installed
+libraries, and ``apply()``; a probe that finds nothing to mend leaves the
+libraries untouched. Nothing else in the package knows these problems exist.
+"""
+
+import logging
+from importlib import import_module
+from importlib.util import find_spec
+
+# In the order they are applied: what MMRazor's import needs comes first.
+_WORKAROUNDS = (
+    'mmcv_ops',
+    'mmrazor_version_gate',
+    'mmrazor_quantization',
+    'config_scopes',
+    'checkpoint_loading',
+)
+_applied: list[str] = []
+
+
+def apply() -> list[str]:
+    """Applies every workaround that is needed; safe to call more than once.
+
+    Returns:
+        The names of the workarounds that this call applied, in order.
+    """
+    now = []
+    for name in _WORKAROUNDS:
+        if find_spec(f'{__name__}.{name}') is None:
+            continue
+        workaround = import_module(f'{__name__}.{name}')
+        if name not in _applied and workaround.needed():
+            workaround.apply()
+            _applied.append(name)
+            now.append(name)
+    if now:
+        logging.getLogger('cankd_mm').info(
+            'compatibility workarounds applied: %s', ', '.join(now)
+        )
+    return now
+
+
+def applied() -> tuple[str, ...]:
+    """The names of the workarounds applied in this process, in order."""
+    return tuple(_applied)
