@@ -1,1 +1,1 @@
-"""TODO."""
+"""Checkpoints, configs and random state: what several rooms share."""

@@ -1,0 +1,419 @@
+"""Single-teacher distillation that is right about the teacher."""
+
+import difflib
+import logging
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, PretrainedInit
+from mmengine.structures import BaseDataElement
+from mmrazor.models.algorithms import SingleTeacherDistill
+from mmrazor.models.task_modules.recorder import ParameterRecorder
+from mmrazor.models.utils import add_prefix
+from mmrazor.registry import MODELS
+from torch import nn
+
+from cankd_mm.algorithms import dry_run
+from cankd_mm.algorithms.recorded_forward import (
+    RecordedForward,
+    records_needed,
+)
+from cankd_mm.algorithms.teacher_input import TeacherInput
+from cankd_mm.utils.checkpoint import LoadReport, load_weights
+from cankd_mm.utils.model_config import build_model
+from cankd_mm.utils.random_state import preserved_random_state
+
+_TEACHER_DTYPES = {
+    None: None,
+    'bfloat16': torch.bfloat16,
+    'float16': torch.float16,
+}
+# Under this share of its weights a teacher teaches noise.
+_MIN_TEACHER_COVERAGE = 0.99
+
+
+@MODELS.register_module()
+class FrozenTeacherDistill(SingleTeacherDistill):
+    """Distils a frozen teacher into a student with an untouched task loss.
+
+    A :class:`mmrazor.models.SingleTeacherDistill` with these promises:
+
+    - The whole teacher is in evaluation mode, without gradients, and its
+      state after training is bit for bit the state it was loaded with.
+    - It runs only until the last recorded module has been called: no head,
+      no loss, no labels, no sampling. It draws no random numbers, and
+      building it leaves the random state alone, so that with
+      ``distill_weight=0`` training is bit for bit training without it.
+    - Its weights are really there: loading reports every key that does not
+      fit, and less than 99 % of the weights is an error.
+    - It sees its own input normalisation where the student's differs.
+    - Recorders, connectors and losses are tried once at build time.
+    - Checkpoints hold student and distiller; the teacher is rebuilt from
+      ``teacher_ckpt``.
+
+    Args:
+        architecture: The student: ``dict(cfg_path=...)`` with a file or a
+            ``package::path`` and any overrides, a model config, or a model.
+        distiller: Config of a :class:`mmrazor.models.ConfigurableDistiller`.
+        teacher: The teacher, given like ``architecture``.
+        teacher_ckpt: The teacher's weights: a file, ``package::path`` or a
+            URL. Plain checkpoints and distillation checkpoints (their
+            student) are both understood.
+        student_ckpt: Weights the student starts from. Keys that do not fit
+            (a head of another class count) are reported and start afresh.
+        allow_random_teacher: Train with a teacher without weights. Pretrained
+            backbones are not downloaded for it. Defaults to False.
+        distill_weight: Factor on every distill loss. Defaults to 1.0.
+        teacher_dtype: ``None`` for the weights' own precision, 'bfloat16' or
+            'float16'. Recorded features come out in float32 in any case.
+        teacher_channels_last: Lay the teacher's tensors out channels-last,
+            which is faster on recent GPUs. Defaults to False.
+        dry_run_size: Height and width of the image that is tried at build
+            time, None to try none. Defaults to (256, 256).
+        data_preprocessor: The student's, unless said otherwise.
+        init_cfg: As in :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: No teacher weights, weights that do not belong to the
+            teacher, a recorder source that is in no model, or features that
+            do not fit their loss. The message names the config key.
+
+    Examples:
+        >>> model = dict(
+        ...     type='mmrazor.FrozenTeacherDistill',
+        ...     architecture=dict(
+        ...         cfg_path='mmdet::retinanet/retinanet_r50_fpn_2x_coco.py'),
+        ...     teacher=dict(
+        ...         cfg_path='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'),
+        ...     teacher_ckpt='retinanet_r101.pth',
+        ...     distiller=dict(
+        ...         type='mmrazor.ConfigurableDistiller',
+        ...         student_recorders=dict(
+        ...             fpn=dict(type='ModuleOutputs', source='neck')),
+        ...         teacher_recorders=dict(
+        ...             fpn=dict(type='ModuleOutputs', source='neck')),
+        ...         distill_losses=dict(
+        ...             loss_cankd=dict(
+        ...                 type='mmrazor.CanKDLoss',
+        ...                 in_channels=256,
+        ...                 num_levels=4)),
+        ...         loss_forward_mappings=dict(
+        ...             loss_cankd=dict(
+        ...                 s_feature=dict(
+        ...                     from_student=True, recorder='fpn'),
+        ...                 t_feature=dict(
+        ...                     from_student=False, recorder='fpn')))))
+    """
+
+    def __init__(
+        self,
+        architecture: dict | BaseModel,
+        distiller: dict,
+        teacher: dict | BaseModel,
+        teacher_ckpt: str | None = None,
+        student_ckpt: str | None = None,
+        allow_random_teacher: bool = False,
+        distill_weight: float = 1.0,
+        teacher_dtype: str | None = None,
+        teacher_channels_last: bool = False,
+        dry_run_size: tuple[int, int] | None = (256, 256),
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        if teacher_dtype not in _TEACHER_DTYPES:
+            raise ValueError(
+                f'model.teacher_dtype={teacher_dtype!r}, expected one of '
+                f'{list(_TEACHER_DTYPES)}'
+            )
+        if not teacher_ckpt and not allow_random_teacher:
+            raise ValueError(
+                f'model.teacher_ckpt={teacher_ckpt!r}: the teacher has no '
+                'weights. Name its checkpoint (a file, package::path or a '
+                'URL), or say model.allow_random_teacher=True'
+            )
+        # The student first: it takes from the random stream what it would
+        # take without a teacher.
+        student = build_model(architecture, 'model.architecture')
+        with preserved_random_state():
+            teacher = build_model(teacher, 'model.teacher')
+            for role, model in (('student', student), ('teacher', teacher)):
+                _check_sources(distiller.get(f'{role}_recorders'), model, role)
+            super().__init__(
+                distiller=distiller,
+                teacher=teacher,
+                architecture=student,
+                data_preprocessor=data_preprocessor,
+                init_cfg=init_cfg,
+            )
+            self.distill_weight = distill_weight
+            self.teacher_dtype = _TEACHER_DTYPES[teacher_dtype]
+            self.teacher_channels_last = teacher_channels_last
+            self._load_teacher(teacher_ckpt)
+            if student_ckpt:
+                self._load_student(student_ckpt)
+        self.teacher_input = TeacherInput(
+            self.data_preprocessor, self.teacher.data_preprocessor
+        )
+        self._to_teacher_format()
+        mappings = self.distiller.loss_forward_mappings
+        self._teacher_forward = RecordedForward(
+            self.teacher,
+            self.distiller.teacher_recorders,
+            records_needed(mappings, from_student=False),
+            # A delivery may record anything that the teacher does.
+            whole=bool(self.distiller.deliveries.deliveries),
+        )
+        self.train(self.training)
+        if dry_run_size is not None:
+            self._dry_run(dry_run_size)
+
+    # ---------------------------------------------------------------- build
+
+    def set_module_inplace_false(
+        self, architecture: nn.Module, varstr: str
+    ) -> None:
+        """Makes every activation keep its input.
+
+        An in-place activation behind a recorded module would overwrite the
+        record. MMRazor's own search stops at the first module with the
+        attribute and finds none at all on current torch.
+        """
+        for module in architecture.modules():
+            if hasattr(module, 'inplace'):
+                module.inplace = False
+
+    def _load_teacher(self, checkpoint: str | None) -> None:
+        _drop_pretrained(self.teacher)
+        if checkpoint:
+            report = load_weights(
+                self.teacher,
+                checkpoint,
+                'model.teacher_ckpt',
+                _MIN_TEACHER_COVERAGE,
+            )
+            _print_report(report)
+        else:
+            self.teacher.init_weights()
+            print_log('The teacher has random weights.', logger='current')
+        self.teacher._is_init = True
+
+    def _load_student(self, checkpoint: str) -> None:
+        # Head first as its config says, then whatever the checkpoint has.
+        _drop_pretrained(self.student)
+        self.student.init_weights()
+        report = load_weights(self.student, checkpoint, 'model.student_ckpt')
+        _print_report(report)
+        self.student._is_init = True
+
+    def _to_teacher_format(self) -> None:
+        if self.teacher_dtype is not None:
+            self.teacher.to(self.teacher_dtype)
+        if self.teacher_channels_last:
+            self.teacher.to(memory_format=torch.channels_last)
+
+    def init_weights(self) -> None:
+        """Initialises student and distiller; the teacher has its weights."""
+        if not self.student.is_init:
+            self.student.init_weights()
+        with preserved_random_state():
+            super().init_weights()
+
+    def _dry_run(self, size: tuple[int, int]) -> None:
+        """Tries one image; see :mod:`cankd_mm.algorithms.dry_run`."""
+        distiller = self.distiller
+        student_forward = RecordedForward(
+            self.student,
+            distiller.student_recorders,
+            records_needed(distiller.loss_forward_mappings, from_student=True),
+        )
+        device = next(self.student.parameters()).device
+        inputs, samples = dry_run.dry_input(self.student, size, device)
+        with dry_run.without_traces(self.student, distiller):
+            with distiller.teacher_recorders:
+                self._run_teacher(inputs, samples)
+            dry_run.check_teacher(self._teacher_forward)
+            with distiller.student_recorders:
+                student_forward(inputs, samples)
+            untried = dry_run.check_student(student_forward)
+            dry_run.check_losses(distiller, untried)
+        self._forget_records()
+
+    # ---------------------------------------------------------------- train
+
+    def train(self, mode: bool = True) -> 'FrozenTeacherDistill':
+        """Sets the student's and the distiller's mode, never the teacher's."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def loss(
+        self,
+        batch_inputs: torch.Tensor,
+        data_samples: list[BaseDataElement] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Computes the task loss and the distill losses.
+
+        Args:
+            batch_inputs: Images as the student's preprocessor returns them.
+            data_samples: Their annotations, for the student alone.
+
+        Returns:
+            The student's losses under ``student.*`` and the distill losses,
+            times ``distill_weight``, under ``distill.*``.
+
+        Shape:
+            - batch_inputs: (B, C, H, W)
+        """
+        distiller = self.distiller
+        distiller.set_deliveries_override(False)
+        with distiller.teacher_recorders, distiller.deliveries:
+            self._run_teacher(batch_inputs, data_samples)
+        distiller.set_deliveries_override(True)
+        with distiller.student_recorders, distiller.deliveries:
+            student_losses = self.student(
+                batch_inputs, data_samples, mode='loss'
+            )
+        # A stopped distillation still uses every parameter: DDP waits for
+        # the gradient of each.
+        weight = 0.0 if self.distillation_stopped else self.distill_weight
+        distill_losses = {
+            name: value * weight if 'loss' in name else value
+            for name, value in distiller.compute_distill_losses().items()
+        }
+        self._forget_records()
+        return {
+            **add_prefix(student_losses, 'student'),
+            **add_prefix(distill_losses, 'distill'),
+        }
+
+    @torch.no_grad()
+    def _run_teacher(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list[BaseDataElement] | None,
+    ) -> None:
+        inputs = self.teacher_input(inputs, data_samples)
+        with ExitStack() as stack:
+            if self.teacher_dtype is not None:
+                inputs = inputs.to(self.teacher_dtype)
+                # For modules that make float32 tensors of their own.
+                stack.enter_context(
+                    torch.autocast(inputs.device.type, self.teacher_dtype)
+                )
+            if self.teacher_channels_last:
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            self._teacher_forward(inputs, data_samples)
+        for recorder in self.distiller.teacher_recorders.recorders.values():
+            if not isinstance(recorder, ParameterRecorder):
+                recorder.data_buffer[:] = _in_float32(recorder.data_buffer)
+
+    def _forget_records(self) -> None:
+        """Frees the features and lets ``copy.deepcopy`` work."""
+        for manager in (
+            self.distiller.student_recorders,
+            self.distiller.teacher_recorders,
+        ):
+            for recorder in manager.recorders.values():
+                recorder.reset_data_buffer()
+
+    # ----------------------------------------------------------- checkpoints
+
+    def state_dict(self, *args, prefix: str = '', **kwargs) -> dict[str, Any]:
+        """The state without the teacher's."""
+        state = super().state_dict(*args, prefix=prefix, **kwargs)
+        _drop(state, f'{prefix}teacher.')
+        return state
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, *args
+    ) -> None:
+        if not any(
+            key.startswith(f'{prefix}architecture.') for key in state_dict
+        ):
+            print_log(
+                'The checkpoint holds no distillation state (no key starts '
+                "with 'architecture.'), so nothing of it reaches the student. "
+                'To start from the weights of a plain student say '
+                'model.student_ckpt (--student-ckpt) instead of load_from.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        # The teacher keeps the weights that it has, whatever the file holds.
+        for key in [
+            k for k in state_dict if k.startswith(f'{prefix}teacher.')
+        ]:
+            del state_dict[key]
+        for key, value in self.teacher.state_dict().items():
+            state_dict[f'{prefix}teacher.{key}'] = value
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, *args
+        )
+
+
+def _check_sources(
+    recorders: dict[str, dict] | None, model: nn.Module, role: str
+) -> None:
+    """Raises if a recorded module or parameter is not in the model.
+
+    Raises:
+        ValueError: It names the recorder, its source and the closest names.
+    """
+    for name, recorder in (recorders or {}).items():
+        kind, source = str(recorder.get('type')), recorder.get('source')
+        if 'Module' in kind:
+            known = [n for n, _ in model.named_modules() if n]
+        elif 'Parameter' in kind:
+            known = [n for n, _ in model.named_parameters()]
+        else:  # a function or method of the library, not of the model
+            continue
+        if source not in known:
+            close = difflib.get_close_matches(str(source), known, 3, 0.0)
+            raise ValueError(
+                f'model.distiller.{role}_recorders.{name}.source={source!r} '
+                f'is not in the {role} ({type(model).__name__}). The closest '
+                f'names are {close}'
+            )
+
+
+def _drop_pretrained(model: nn.Module) -> None:
+    """Forgets pretrained backbones: the weights come from a checkpoint."""
+    for module in model.modules():
+        init_cfg = getattr(module, 'init_cfg', None)
+        if isinstance(init_cfg, dict) and _is_pretrained(init_cfg):
+            module.init_cfg = None
+        elif isinstance(init_cfg, list | tuple):
+            module.init_cfg = [c for c in init_cfg if not _is_pretrained(c)]
+
+
+def _is_pretrained(init_cfg: dict) -> bool:
+    kind = init_cfg.get('type')
+    return kind == 'Pretrained' or kind is PretrainedInit
+
+
+def _drop(state: dict[str, Any], prefix: str) -> None:
+    for key in [key for key in state if key.startswith(prefix)]:
+        del state[key]
+
+
+def _in_float32(value: Any) -> Any:
+    """The same nest of sequences with half-precision tensors widened."""
+    if isinstance(value, torch.Tensor):
+        is_half = value.dtype in (torch.float16, torch.bfloat16)
+        return value.float() if is_half else value
+    if isinstance(value, list | tuple) and not hasattr(value, '_fields'):
+        return type(value)(_in_float32(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _in_float32(item) for key, item in value.items()}
+    return value
+
+
+def _print_report(report: LoadReport) -> None:
+    fits = not (report.missing or report.unexpected or report.mis_shaped)
+    message = str(report) if fits else f'{report}\n{report.offenders()}'
+    print_log(
+        message,
+        logger='current',
+        level=logging.INFO if fits else logging.WARNING,
+    )

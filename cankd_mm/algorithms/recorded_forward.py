@@ -1,0 +1,128 @@
+"""Runs a model just as far as its recorders need."""
+
+from collections.abc import Mapping
+
+import torch
+from mmengine.structures import BaseDataElement
+from mmrazor.models.task_modules import RecorderManager
+from mmrazor.models.task_modules.recorder import ParameterRecorder
+from torch import nn
+
+
+class _EveryRecorderServed(BaseException):
+    """Leaves a forward early.
+
+    Not an ``Exception``, so that no ``except Exception`` inside a model can
+    swallow it.
+    """
+
+
+class RecordedForward:
+    """Calls a model in tensor mode and leaves it once all is recorded.
+
+    What comes after the last recorded module (heads, losses, sampling,
+    post-processing) is not run, whatever the architecture.
+
+    Args:
+        model: The model that the recorders are attached to.
+        recorders: Recorders that are already initialised with ``model``.
+        needed: How many records of each recorder are used. A recorder that
+            is not named here is not waited for.
+        whole: Always run the forward to its end.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recorders: RecorderManager,
+        needed: Mapping[str, int],
+        whole: bool = False,
+    ) -> None:
+        self.model = model
+        self.recorders = recorders
+        self.needed = dict(needed)
+        self.whole = whole
+
+    def __call__(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list[BaseDataElement] | None = None,
+    ) -> None:
+        """Fills the recorders.
+
+        Args:
+            inputs: A batch as the data preprocessor returns it, (B, C, H, W).
+            data_samples: Their meta information (image sizes) is handed on,
+                their labels are not.
+        """
+        if not self.unserved() and not self.whole:
+            return
+        # Registered for this call only and so behind the recorders' own.
+        handles = [
+            module.register_forward_hook(self._leave_when_served)
+            for module in self._recorded_modules()
+        ]
+        try:
+            self.model(inputs, without_labels(data_samples), mode='tensor')
+        except _EveryRecorderServed:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def unserved(self) -> list[str]:
+        """Names of recorders that still lack a record."""
+        return [
+            name
+            for name, count in self.needed.items()
+            if not self._is_served(name, count)
+        ]
+
+    def _is_served(self, name: str, count: int) -> bool:
+        recorder = self.recorders.get_recorder(name)
+        return (
+            isinstance(recorder, ParameterRecorder)
+            or len(recorder.data_buffer) >= count
+        )
+
+    def _recorded_modules(self) -> list[nn.Module]:
+        if self.whole:
+            return []
+        modules = dict(self.model.named_modules())
+        sources = {
+            self.recorders.get_recorder(name).source for name in self.needed
+        }
+        return [modules[source] for source in sorted(sources & modules.keys())]
+
+    def _leave_when_served(self, module, inputs, outputs) -> None:
+        if not self.unserved():
+            raise _EveryRecorderServed
+
+
+def without_labels(
+    data_samples: list[BaseDataElement] | None,
+) -> list[BaseDataElement] | None:
+    """Copies that carry the meta information alone."""
+    if data_samples is None:
+        return None
+    return [type(sample)(metainfo=sample.metainfo) for sample in data_samples]
+
+
+def records_needed(
+    loss_forward_mappings: Mapping[str, Mapping[str, Mapping]],
+    from_student: bool,
+) -> dict[str, int]:
+    """How many records of each recorder the losses use.
+
+    Args:
+        loss_forward_mappings: As in MMRazor's ``ConfigurableDistiller``.
+        from_student: Count the student's recorders, or the teacher's.
+    """
+    needed: dict[str, int] = {}
+    for arguments in loss_forward_mappings.values():
+        for record in arguments.values():
+            if record['from_student'] == from_student:
+                count = record.get('record_idx', 0) + 1
+                name = record['recorder']
+                needed[name] = max(needed.get(name, 0), count)
+    return needed

@@ -1,0 +1,192 @@
+"""Reads checkpoints and loads them with a report of what matched."""
+
+import re
+from dataclasses import dataclass, field
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+
+from cankd_mm.utils.model_config import resolve_path
+
+# Wrappers that training leaves in front of a model's own keys.
+_WRAPPER_PREFIX = re.compile(r'^(module\.)+')
+
+
+@dataclass
+class LoadReport:
+    """What happened to the keys of a checkpoint and of a model.
+
+    Attributes:
+        source: Where the checkpoint came from.
+        matched: Model keys that were loaded.
+        missing: Model keys that the checkpoint lacks.
+        unexpected: Checkpoint keys that the model lacks.
+        mis_shaped: Keys of both, with the checkpoint's and the model's shape.
+        coverage: Share of the model's weights that were loaded, in [0, 1]:
+            the smaller of the share of numbers and the share of tensors, so
+            that neither a large head nor many small norms can be lost
+            unnoticed. Running statistics count as weights.
+    """
+
+    source: str
+    matched: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mis_shaped: list[tuple[str, tuple, tuple]] = field(default_factory=list)
+    coverage: float = 0.0
+
+    def __str__(self) -> str:
+        """One line of counts."""
+        return (
+            f'{self.source}: {len(self.matched)} matched, '
+            f'{len(self.missing)} missing, {len(self.unexpected)} unexpected, '
+            f'{len(self.mis_shaped)} mis-shaped keys; '
+            f'{100 * self.coverage:.1f} % of the weights loaded'
+        )
+
+    def offenders(self, most: int = 10) -> str:
+        """The first keys that did not fit, a line each."""
+        lines = [
+            f'  mis-shaped {key}: checkpoint {found}, model {wanted}'
+            for key, found, wanted in self.mis_shaped
+        ]
+        lines += [f'  missing {key}' for key in self.missing]
+        lines += [f'  unexpected {key}' for key in self.unexpected]
+        return '\n'.join(lines[:most])
+
+
+def read_state_dict(path: str, key: str) -> dict[str, torch.Tensor]:
+    """Reads the weights of a checkpoint.
+
+    Args:
+        path: A file, ``package::path`` or a URL that MMEngine can load.
+        key: The config key it stands under, for error messages.
+
+    Returns:
+        The state dict, without the ``module.`` that data-parallel wrappers
+        leave. Of a distillation checkpoint this is still the whole of it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds no weights.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(
+        resolve_path(path, key), map_location='cpu', logger='silent'
+    )
+    state = checkpoint
+    for name in ('state_dict', 'model'):
+        if isinstance(checkpoint, dict) and isinstance(
+            checkpoint.get(name), dict
+        ):
+            state = checkpoint[name]
+            break
+    if not isinstance(state, dict) or not any(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
+        raise ValueError(
+            f'{key}={path!r} holds no weights: expected a checkpoint with a '
+            '`state_dict`'
+        )
+    return {
+        _WRAPPER_PREFIX.sub('', name): value for name, value in state.items()
+    }
+
+
+def student_state_dict(
+    state: dict[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """The student's weights out of a distillation checkpoint's.
+
+    A state dict without a student inside is returned as it is.
+    """
+    prefix = 'architecture.'
+    student = {
+        name[len(prefix) :]: value
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
+    return student or state
+
+
+def load_weights(
+    model: nn.Module, path: str, key: str, min_coverage: float = 0.0
+) -> LoadReport:
+    """Loads a plain or a distillation checkpoint into a model.
+
+    Args:
+        model: Where the weights go. Keys that do not fit keep their values.
+        path: A file, ``package::path`` or a URL.
+        key: The config key of ``path``, for the report and the errors.
+        min_coverage: Share of the model's weights that must be loaded.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Less was loaded than ``min_coverage``, or nothing at all.
+    """
+    state = student_state_dict(read_state_dict(path, key))
+    report = load_state(model, state, f'{key}={path!r}')
+    if not report.matched or report.coverage < min_coverage:
+        raise ValueError(
+            f'{report}, expected at least {100 * min_coverage:.0f} %. The '
+            'checkpoint does not belong to this model. First keys that do '
+            f'not fit:\n{report.offenders()}'
+        )
+    return report
+
+
+def load_state(
+    model: nn.Module, state: dict[str, torch.Tensor], source: str
+) -> LoadReport:
+    """Loads what fits of a state dict and reports the rest."""
+    report = LoadReport(source)
+    state = dict(state)
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        # A module may rename keys while it loads, so only torch knows which
+        # ones end up with another shape. Leave those out and load again.
+        found = re.findall(
+            r'size mismatch for (\S+): copying a param with shape '
+            r'torch\.Size\(\[([\d, ]*)\]\) from checkpoint, the shape in '
+            r'current model is torch\.Size\(\[([\d, ]*)\]\)',
+            str(error),
+        )
+        if not found:
+            raise
+        report.mis_shaped = [
+            (name, _parse_shape(theirs), _parse_shape(ours))
+            for name, theirs, ours in found
+        ]
+        for name, _, _ in report.mis_shaped:
+            state.pop(name, None)
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    mis_shaped = {name for name, _, _ in report.mis_shaped}
+    report.missing = [
+        name
+        for name in missing
+        if name not in mis_shaped and not name.endswith('num_batches_tracked')
+    ]
+    report.unexpected = [name for name in unexpected if name not in mis_shaped]
+    _measure(model, report, set(missing) | mis_shaped)
+    return report
+
+
+def _measure(model: nn.Module, report: LoadReport, absent: set[str]) -> None:
+    """Fills in ``matched`` and ``coverage``."""
+    weights = {
+        name: tensor.numel()
+        for name, tensor in model.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+    report.matched = [name for name in weights if name not in absent]
+    if weights:
+        numbers = sum(weights[name] for name in report.matched)
+        report.coverage = min(
+            numbers / max(sum(weights.values()), 1),
+            len(report.matched) / len(weights),
+        )
+
+
+def _parse_shape(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.replace(',', ' ').split())

@@ -1,0 +1,138 @@
+"""Finds configs by file or by package, and builds models from them."""
+
+import copy
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS, DefaultScope
+
+
+def resolve_path(path: str, key: str) -> str:
+    """Finds a file that is named by its path or as ``package::path``.
+
+    ``package::path`` looks in the configs that the installed package carries
+    (``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``). Other schemes
+    (``https://``, ``torchvision://``) are returned as they are.
+
+    Args:
+        path: What the config says.
+        key: The config key it stands under, for the error message.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no such package.
+    """
+    if '://' in path:
+        return path
+    package, separator, relative = path.partition('::')
+    if not separator:
+        found = Path(path).expanduser()
+    else:
+        spec = find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise FileNotFoundError(
+                f'{key}={path!r}: no package {package!r} is installed'
+            )
+        root = Path(spec.submodule_search_locations[0])
+        found = root / '.mim' / 'configs' / relative
+    if not found.is_file():
+        raise FileNotFoundError(
+            f'{key}={path!r}: there is no file {found}. Give a path from the '
+            f'current directory ({Path.cwd()}), an absolute one, or '
+            '`package::path` for a file among the configs of an installed '
+            'package'
+        )
+    return str(found)
+
+
+def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
+    """Reads the model of the config file that ``cfg['cfg_path']`` names.
+
+    Of a distillation config this is the student. Every other key of ``cfg``
+    is merged over the model's, so that
+    ``dict(cfg_path=..., backbone=dict(depth=18))`` changes one number.
+    ``pretrained=True`` or ``False`` is left out: MMRazor's configs say it
+    about the hub's weights, which the checkpoint keys replace here.
+
+    Args:
+        cfg: A dict with ``cfg_path`` and overrides.
+        key: The config key of ``cfg``, for error messages.
+
+    Returns:
+        The model's config and the scope that its types are registered in.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file has no model.
+    """
+    overrides = copy.deepcopy(dict(cfg))
+    path = resolve_path(overrides.pop('cfg_path'), f'{key}.cfg_path')
+    if isinstance(overrides.get('pretrained'), bool):
+        overrides.pop('pretrained')
+    config = Config.fromfile(path)
+    if 'model' not in config:
+        raise ValueError(
+            f'{key}.cfg_path={path!r}: the file defines no `model`. Name the '
+            'config of a whole detector or segmentor'
+        )
+    scope = config.get('default_scope', 'mmengine')
+    if 'architecture' in config.model:
+        student = config.model.architecture
+        if 'cfg_path' in student and 'type' not in student:
+            model, scope = model_config_from_file(student, key)
+            config = Config(dict(model=model))
+        else:
+            config = Config(dict(model=student))
+    elif 'data_preprocessor' in config:
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)
+    config.merge_from_dict(dict(model=overrides))
+    return config.model, scope
+
+
+def build_model(cfg: dict | BaseModel, key: str) -> BaseModel:
+    """Builds a model from a config file's name, a dict, or itself.
+
+    Args:
+        cfg: ``dict(cfg_path='mmdet::...' or a file, **overrides)``, a model
+            config with ``type``, or a built model.
+        key: The config key of ``cfg`` (``model.teacher``), for errors.
+
+    Raises:
+        TypeError: ``cfg`` is none of these, or builds something else.
+        ValueError: The type of ``cfg`` is not registered in the scope that
+            is looked in.
+        FileNotFoundError: There is no file ``cfg_path``.
+    """
+    if isinstance(cfg, BaseModel):
+        return cfg
+    if not isinstance(cfg, dict):
+        raise TypeError(
+            f'{key} must be a dict or a built model, but is a '
+            f'{type(cfg).__name__}. Write {key}=dict(cfg_path=...) or '
+            f'{key}=dict(type=...)'
+        )
+    if 'cfg_path' in cfg and 'type' not in cfg:
+        cfg, scope = model_config_from_file(cfg, key)
+        with DefaultScope.overwrite_default_scope(scope):
+            model = MODELS.build(cfg)
+    else:
+        model = _build_from_dict(cfg, key)
+    if not isinstance(model, BaseModel):
+        raise TypeError(
+            f'{key} must build a model with losses and predictions (a '
+            f'mmengine BaseModel), but built a {type(model).__name__}'
+        )
+    return model
+
+
+def _build_from_dict(cfg: dict, key: str):
+    try:
+        return MODELS.build(cfg)
+    except KeyError as error:
+        if 'registry' not in str(error):
+            raise
+        raise ValueError(
+            f'{key}: {error.args[0]} If the type belongs to a task library, '
+            f"say so: {key}=dict(_scope_='mmdet', type=...)"
+        ) from error
