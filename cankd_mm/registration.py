@@ -1,8 +1,9 @@
 """Registers the package's components in the OpenMMLab registries.
 
-Losses, connectors and hooks are cheap to import and are registered at once.
-What drags whole task libraries in (algorithms need ``mmrazor.models``, data
-sets need mmdet or mmseg) is imported by its registry at the first look-up.
+Losses and hooks are cheap to import and are registered at once. What drags
+whole task libraries in (algorithms and connectors need ``mmrazor.models``,
+data sets need mmdet or mmseg) is imported by its registry at the first
+look-up.
 """
 
 from importlib import import_module
@@ -11,10 +12,11 @@ from importlib.util import find_spec
 # Module of a registry, name of the registry, module to import on look-up.
 _LAZY = (
     ('mmrazor.registry', 'MODELS', 'cankd_mm.algorithms'),
+    ('mmrazor.registry', 'MODELS', 'cankd_mm.connectors'),
     ('mmdet.registry', 'DATASETS', 'cankd_mm.datasets.digits_detection'),
     ('mmseg.registry', 'DATASETS', 'cankd_mm.datasets.digits_segmentation'),
 )
-_EAGER = ('cankd_mm.losses', 'cankd_mm.connectors', 'cankd_mm.engine')
+_EAGER = ('cankd_mm.losses', 'cankd_mm.engine')
 
 
 def register_all_modules(init_default_scope: bool = False) -> None:
