@@ -10,13 +10,13 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
-from cankd_mm.losses.levels import (
+from cankd_mm.utils.arguments import check_count, check_flag, check_weight
+from cankd_mm.utils.levels import (
     as_levels,
     check_pair,
     full_precision,
     no_autocast,
 )
-from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 
 
 class CrossNonLocal(nn.Module):

@@ -1,4 +1,4 @@
-"""What the losses share: feature levels, their checks and their precision.
+"""Feature levels: how losses and connectors take, check and cast them.
 
 A recorder hands over one tensor or a tuple of pyramid levels. The losses take
 either, so that a config names one recorder and one loss.
