@@ -1,1 +1,5 @@
-"""TODO."""
+"""Hooks and the preparation of runs, registered in MMEngine."""
+
+from cankd_mm.engine.student_checkpoint_hook import StudentCheckpointHook
+
+__all__ = ['StudentCheckpointHook']

@@ -56,24 +56,33 @@ class LoadReport:
         return '\n'.join(lines[:most])
 
 
-def read_state_dict(path: str, key: str) -> dict[str, torch.Tensor]:
-    """Reads the weights of a checkpoint.
+def read_checkpoint(path: str, key: str) -> dict:
+    """Reads a checkpoint file onto the CPU.
 
     Args:
         path: A file, ``package::path`` or a URL that MMEngine can load.
         key: The config key it stands under, for error messages.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    return CheckpointLoader.load_checkpoint(
+        resolve_path(path, key), map_location='cpu', logger='silent'
+    )
+
+
+def weights_of(
+    checkpoint: dict, path: str, key: str
+) -> dict[str, torch.Tensor]:
+    """The weights in what :func:`read_checkpoint` returned.
 
     Returns:
         The state dict, without the ``module.`` that data-parallel wrappers
         leave. Of a distillation checkpoint this is still the whole of it.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds no weights.
+        ValueError: There are no weights.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(
-        resolve_path(path, key), map_location='cpu', logger='silent'
-    )
     state = checkpoint
     for name in ('state_dict', 'model'):
         if isinstance(checkpoint, dict) and isinstance(
@@ -124,7 +133,9 @@ def load_weights(
         FileNotFoundError: There is no such file.
         ValueError: Less was loaded than ``min_coverage``, or nothing at all.
     """
-    state = student_state_dict(read_state_dict(path, key))
+    state = student_state_dict(
+        weights_of(read_checkpoint(path, key), path, key)
+    )
     report = load_state(model, state, f'{key}={path!r}')
     if not report.matched or report.coverage < min_coverage:
         raise ValueError(

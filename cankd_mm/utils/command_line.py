@@ -1,0 +1,83 @@
+"""What the command lines of ``tools/`` share."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+
+from cankd_mm.utils.model_config import resolve_path
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that training and testing have in common."""
+    parser.add_argument(
+        'config', help='a config file, or package::path for one of a package'
+    )
+    parser.add_argument(
+        '--work-dir',
+        help='where logs and results go (work_dirs/<config name>)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='overrides of the config, such as train_cfg.max_epochs=1 or '
+        'model.distiller.distill_losses.loss_cankd.loss_weight=2',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started',
+    )
+    # Launchers of torch 2 write --local-rank, older ones --local_rank.
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, default=0, dest='local_rank'
+    )
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Reads the config and applies the shared options."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(resolve_path(args.config, 'config'))
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        name = Path(args.config.rpartition('::')[2]).stem
+        cfg.work_dir = str(Path('work_dirs') / name)
+    return cfg
+
+
+def prepare_distributed(cfg: Config) -> None:
+    """Makes a distributed run work where there is no GPU.
+
+    MMEngine starts process groups on GPUs only. Without one, the group is
+    started here, with gloo, and the model is wrapped without device ids.
+
+    Raises:
+        ValueError: Another launcher than 'pytorch' without a GPU.
+    """
+    if cfg.launcher == 'none' or torch.cuda.is_available():
+        return
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {cfg.launcher} needs GPUs and torch sees none. On '
+            'CPUs start with torchrun (tools/dist_train.sh) and --launcher '
+            'pytorch'
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = cfg.setdefault('model_wrapper_cfg', {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    if wrapper['type'] == 'MMDistributedDataParallel':
+        wrapper.setdefault('broadcast_buffers', False)
+        wrapper.setdefault(
+            'find_unused_parameters', cfg.get('find_unused_parameters', False)
+        )
+        wrapper['device_ids'] = None

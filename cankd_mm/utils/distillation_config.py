@@ -1,0 +1,41 @@
+"""Reads the plain student out of a distillation config."""
+
+import copy
+
+from mmengine.config import Config
+
+from cankd_mm.utils.model_config import model_config_from_file
+
+
+def is_distillation(cfg: Config) -> bool:
+    """Whether the model of a config trains a student inside."""
+    return 'architecture' in cfg.get('model', {})
+
+
+def plain_student_config(cfg: Config) -> Config:
+    """The config of the student alone, with the same data and evaluation.
+
+    Args:
+        cfg: A config whose model has an ``architecture``, in any form that
+            ``FrozenTeacherDistill`` or MMRazor's algorithms accept.
+
+    Returns:
+        A new config that knows nothing of teacher, distiller or MMRazor's
+        validation loop.
+    """
+    plain = copy.deepcopy(cfg)
+    student = plain.model.architecture
+    scope = plain.get('default_scope')
+    if 'cfg_path' in student and 'type' not in student:
+        student, scope = model_config_from_file(student, 'model.architecture')
+    plain.model = student
+    plain.default_scope = scope
+    if 'Distill' in str((plain.get('val_cfg') or {}).get('type')):
+        plain.val_cfg = dict(type='ValLoop')
+    hooks = plain.get('custom_hooks') or []
+    plain.custom_hooks = [
+        hook for hook in hooks if hook['type'] != 'StudentCheckpointHook'
+    ]
+    for key in ('distiller', 'find_unused_parameters'):
+        plain.pop(key, None)
+    return plain

@@ -1,0 +1,56 @@
+"""Gets the student out of a distillation checkpoint."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.runner.checkpoint import weights_to_cpu
+
+from cankd_mm.utils.checkpoint import (
+    read_checkpoint,
+    student_state_dict,
+    weights_of,
+)
+
+# Of a checkpoint's meta information, what still holds for the student alone.
+_META = ('dataset_meta', 'epoch', 'iter', 'seed', 'time', 'mmengine_version')
+
+
+def student_path(checkpoint: str | Path) -> Path:
+    """Where the student of ``checkpoint`` goes: ``<name>_student.pth``."""
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f'{checkpoint.stem}_student.pth')
+
+
+def export_student(checkpoint: str | Path, out: str | Path) -> Path:
+    """Writes the student of a distillation checkpoint to a file.
+
+    The result is a plain mmdet or mmseg checkpoint: ``state_dict`` and
+    ``meta``. Where the run kept an exponential moving average, MMEngine has
+    the averaged weights in ``state_dict``, so these are the ones exported.
+
+    Args:
+        checkpoint: What a run with ``FrozenTeacherDistill`` (or any of
+            MMRazor's algorithms with an ``architecture``) saved.
+        out: The file to write. It appears whole or not at all.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: The checkpoint holds no student.
+    """
+    content = read_checkpoint(str(checkpoint), 'checkpoint')
+    state = weights_of(content, str(checkpoint), 'checkpoint')
+    student = student_state_dict(state)
+    if student is state:
+        raise ValueError(
+            f'checkpoint={str(checkpoint)!r} holds no student: no key starts '
+            "with 'architecture.'. It may be a plain model already"
+        )
+    meta = content.get('meta', {})
+    kept = {key: meta[key] for key in _META if key in meta}
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f'.{out.name}.{os.getpid()}')
+    torch.save(dict(state_dict=weights_to_cpu(student), meta=kept), unfinished)
+    unfinished.replace(out)
+    return out

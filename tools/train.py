@@ -1,0 +1,76 @@
+"""Trains a model, with or without a teacher.
+
+    python tools/train.py configs/digits/cankd_retinanet.py
+
+Any config of MMDetection, MMSegmentation or MMRazor's distillation runs, too:
+a file, or ``package::path`` for one that an installed package carries.
+"""
+
+import argparse
+
+import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.engine.training import TrainingOptions, training_runner
+from cankd_mm.utils.command_line import add_shared_arguments, read_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_shared_arguments(parser)
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision (GPU)'
+    )
+    parser.add_argument(
+        '--amp-dtype',
+        choices=['float16', 'bfloat16'],
+        default='float16',
+        help='number format of --amp (float16)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate from the batch size the config was '
+        'made for to the actual one',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from PATH, or without one from the latest checkpoint of '
+        'the work directory',
+    )
+    parser.add_argument('--teacher-ckpt', help="the teacher's weights")
+    parser.add_argument(
+        '--student-ckpt', help='weights that the student starts from'
+    )
+    parser.add_argument('--seed', type=int, help='seed of every random stream')
+    parser.add_argument(
+        '--deterministic',
+        action='store_true',
+        help='use deterministic algorithms alone (slower)',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains."""
+    args = parse_args()
+    options = TrainingOptions(
+        amp=args.amp,
+        amp_dtype=args.amp_dtype,
+        auto_scale_lr=args.auto_scale_lr,
+        resume=args.resume,
+        teacher_ckpt=args.teacher_ckpt,
+        student_ckpt=args.student_ckpt,
+        seed=args.seed,
+        deterministic=args.deterministic,
+    )
+    training_runner(read_config(args), options).train()
+
+
+if __name__ == '__main__':
+    main()
