@@ -1,7 +1,5 @@
 # CanKD between the necks of two detectors: the first four levels, 256 channels.
 # loss_weight is the paper's mu; the authors' code writes 10 for mu = 5.
-custom_imports = dict(imports=['cankd_mm'], allow_failed_imports=False)
-
 distiller = dict(
     type='mmrazor.ConfigurableDistiller',
     student_recorders=dict(
