@@ -22,15 +22,17 @@ _EAGER = ('cankd_mm.losses', 'cankd_mm.engine')
 def register_all_modules(init_default_scope: bool = False) -> None:
     """Registers every component; safe to call more than once.
 
-    Without MMRazor nothing is registered: ``cankd_mm.functional`` needs torch
-    alone and stays usable.
+    Without MMRazor, or what it imports, nothing is registered:
+    ``cankd_mm.functional`` needs torch alone and stays usable.
 
     Args:
         init_default_scope: Accepted because MMEngine passes it to every
             package's function of this name. The components live in MMRazor's
             and the task libraries' scopes, so there is no scope to set.
     """
-    if find_spec('mmengine') is None or find_spec('mmrazor') is None:
+    if any(
+        find_spec(name) is None for name in ('mmengine', 'mmcv', 'mmrazor')
+    ):
         return
     from cankd_mm import compat
 
@@ -47,8 +49,8 @@ def _import_on_lookup(registry, module: str) -> None:
     """Adds ``module`` to the modules a registry imports when first asked."""
     # A registry without locations falls back to its package's own
     # registration; with ours added it would not, so state that one too.
-    if not registry._locations:
-        registry._locations.append(f'{registry.scope}.models')
-    if module not in registry._locations:
-        registry._locations.append(module)
+    locations = registry._locations or [f'{registry.scope}.models']
+    if module not in locations:
+        # Not in place: registries share one default list of locations.
+        registry._locations = [*locations, module]
         registry._imported = False
