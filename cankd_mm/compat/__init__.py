@@ -6,16 +6,24 @@ libraries untouched. Nothing else in the package knows these problems exist.
 """
 
 import logging
-from importlib import import_module
-from importlib.util import find_spec
+
+from cankd_mm.compat import (
+    checkpoint_loading,
+    config_scopes,
+    mmcv_ops,
+    mmrazor_cfg_path,
+    mmrazor_quantization,
+    mmrazor_version_gate,
+)
 
 # In the order they are applied: what MMRazor's import needs comes first.
 _WORKAROUNDS = (
-    'mmcv_ops',
-    'mmrazor_version_gate',
-    'mmrazor_quantization',
-    'config_scopes',
-    'checkpoint_loading',
+    mmcv_ops,
+    mmrazor_version_gate,
+    mmrazor_quantization,
+    config_scopes,
+    checkpoint_loading,
+    mmrazor_cfg_path,
 )
 _applied: list[str] = []
 
@@ -27,10 +35,8 @@ def apply() -> list[str]:
         The names of the workarounds that this call applied, in order.
     """
     now = []
-    for name in _WORKAROUNDS:
-        if find_spec(f'{__name__}.{name}') is None:
-            continue
-        workaround = import_module(f'{__name__}.{name}')
+    for workaround in _WORKAROUNDS:
+        name = workaround.__name__.rpartition('.')[2]
         if name not in _applied and workaround.needed():
             workaround.apply()
             _applied.append(name)

@@ -40,7 +40,9 @@ REQUIRED = {
         'reverse3',
         'reverse_sequential_wrapper2',
     ),
-    'torch.ao.quantization.qconfig_mapping': ('_FIXED_QPARAMS_OP_TO_OBSERVER',),
+    'torch.ao.quantization.qconfig_mapping': (
+        '_FIXED_QPARAMS_OP_TO_OBSERVER',
+    ),
 }
 
 

@@ -1,0 +1,296 @@
+"""Loads checkpoints as data: no code of a file ever runs.
+
+What breaks: a pickle can call any function while it is read. Stock mmengine
+0.10.7 calls ``torch.load`` with its defaults: before torch 2.6 these run the
+file's code, since then they refuse the checkpoints mmengine itself writes
+(``UnpicklingError`` at ``--resume``). OneDL's mmengine tries a restricted
+load first, whose allow-list holds ``getattr``, and on refusal falls back to
+the unrestricted one. Both load an URL through ``torch.hub``, unrestricted.
+
+Ours: every path of mmengine's ``CheckpointLoader`` loads with
+``weights_only=True`` and the allow-list below, which is what mmengine, mmdet
+and mmseg write: numpy numbers and arrays, log histories, configs, and the
+annealing function of the one-cycle schedule. Globals that a user has added
+with ``torch.serialization.add_safe_globals`` stay allowed. Anything else
+raises :class:`UnsafeCheckpointError`.
+
+Upstream: https://github.com/open-mmlab/mmengine/issues/1655,
+https://github.com/open-mmlab/mmengine/pull/1650.
+
+Probe: whether mmengine calls a harmless function that a file names, refuses a
+log history of its own, or lets ``torch.hub`` load without restriction.
+
+Delete when: the supported mmengine versions load with ``weights_only=True``
+from disk and from URLs, without a fallback.
+"""
+
+import contextlib
+import functools
+import inspect
+import io
+import os
+import pickle
+import re
+import tempfile
+import threading
+import types
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+
+_torch_load = torch.load
+_lock = threading.RLock()
+
+
+class UnsafeCheckpointError(ValueError):
+    """A checkpoint holds more than data and was not loaded."""
+
+
+# Pickle writes a method of a class as `getattr(cls, name)`. Allowing `getattr`
+# would open every attribute of every allowed object, so files get a look-up in
+# this table instead: class to names.
+_METHODS = {
+    'mmengine.logging.history_buffer.HistoryBuffer': (
+        'min',
+        'max',
+        'current',
+        'mean',
+    ),
+    'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': (
+        '_annealing_cos',
+        '_annealing_linear',
+    ),
+}
+
+
+class _NotCallable:
+    """Stands in for a class that a file may name but not instantiate."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+
+def _get_method(owner, name: str):
+    """Replaces ``getattr`` while a checkpoint is read."""
+    for full_name, names in _METHODS.items():
+        if owner is allowed_globals()[full_name] and name in names:
+            return getattr(getattr(owner, 'cls', owner), name)
+    raise pickle.UnpicklingError(
+        f'Unsupported global: GLOBAL getattr({owner!r}, {name!r})'
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def allowed_globals() -> dict[str, object]:
+    """What a checkpoint may name besides torch's own types, by full name."""
+    from mmengine.config import ConfigDict
+    from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
+    core = import_module(np.array(0).__reduce__()[0].__module__)
+    allowed = {
+        'numpy.ndarray': np.ndarray,
+        'numpy.dtype': np.dtype,
+        'mmengine.config.config.ConfigDict': ConfigDict,
+        'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
+        'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': (
+            _NotCallable(OneCycleParamScheduler)
+        ),
+        'builtins.getattr': _get_method,
+    }
+    # numpy 2 moved the module; files carry either name.
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        for name in ('_reconstruct', 'scalar'):
+            allowed[f'{module}.{name}'] = getattr(core, name)
+    # A dtype's state is set on an instance of its own class. Not `object`:
+    # numbers and text only.
+    for code in set(np.typecodes['All']) - {'O'}:
+        dtype = type(np.dtype(code))
+        allowed[f'{dtype.__module__}.{dtype.__qualname__}'] = dtype
+    return allowed
+
+
+def needed() -> bool:
+    """Whether mmengine runs code of a file or refuses a file of its own."""
+    if find_spec('mmengine') is None:
+        return False
+    from mmengine.runner import checkpoint
+
+    if hasattr(checkpoint.CheckpointLoader.load_checkpoint, '__wrapped__'):
+        return False
+    return _runs_code() or _refuses_own() or _trusts_urls()
+
+
+def apply() -> None:
+    """Makes every load of mmengine's ``CheckpointLoader`` a safe one."""
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    load_checkpoint = CheckpointLoader.load_checkpoint.__func__
+
+    @functools.wraps(load_checkpoint)
+    def load_as_data(cls, filename, *args, **kwargs):
+        with _torch_load_restricted(filename):
+            return load_checkpoint(cls, filename, *args, **kwargs)
+
+    CheckpointLoader.load_checkpoint = classmethod(load_as_data)
+
+
+@contextlib.contextmanager
+def _torch_load_restricted(filename: str):
+    """Restricts ``torch.load`` on this thread; names ``filename`` in errors.
+
+    The loaders of the URL schemes reach ``torch.load`` through other
+    libraries, so it is replaced where all of them find it.
+    """
+    with _lock:
+        thread = threading.get_ident()
+        outer = torch.load
+        users = _users_globals()
+
+        def load(file, map_location=None, *args, **kwargs):
+            if threading.get_ident() != thread:
+                return outer(file, map_location, *args, **kwargs)
+            return _load_as_data(file, filename, map_location, users)
+
+        torch.load = load
+        try:
+            yield
+        finally:
+            torch.load = outer
+
+
+def _load_as_data(file, filename: str, map_location, users):
+    try:
+        if _has_allow_list():
+            with _only(users):
+                return _torch_load(
+                    file, map_location=map_location, weights_only=True
+                )
+        return _torch_load(
+            file, map_location=map_location, pickle_module=_restricted_pickle()
+        )
+    except pickle.UnpicklingError as error:
+        raise UnsafeCheckpointError(_refusal(filename, error)) from error
+
+
+def _refusal(filename: str, error: Exception) -> str:
+    found = re.search(r'GLOBAL (getattr\(.*\)|[\w.]+)', str(error))
+    reason = (
+        f'it holds `{found[1]}`, which is not data, and reading it could run '
+        'code'
+        if found
+        else str(error).strip().splitlines()[0]
+    )
+    return (
+        f'checkpoint {filename!r} was not loaded: {reason}. Expected tensors, '
+        'numbers, text, numpy arrays, mmengine logs and configs. If you '
+        'trust where the file comes from, convert it once to plain weights:\n'
+        '  python -c "import torch; '
+        "c = torch.load('in.pth', 'cpu', weights_only=False); "
+        "torch.save({'state_dict': c.get('state_dict', c)}, 'out.pth')\"\n"
+        'and use out.pth; a harmless class of your own can be allowed with '
+        'torch.serialization.add_safe_globals([...]) (torch >= 2.6) instead.'
+    )
+
+
+# torch >= 2.6: weights_only with named globals
+
+
+def _has_allow_list() -> bool:
+    return hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint')
+
+
+def _users_globals() -> list:
+    return torch.serialization.get_safe_globals() if _has_allow_list() else []
+
+
+@contextlib.contextmanager
+def _only(users: list):
+    """Allows ours and the user's globals, not what mmengine adds meanwhile."""
+    serialization = torch.serialization
+    before = serialization.get_safe_globals()
+    ours = [(value, name) for name, value in allowed_globals().items()]
+    serialization.clear_safe_globals()
+    serialization.add_safe_globals(users + ours)
+    try:
+        yield
+    finally:
+        serialization.clear_safe_globals()
+        serialization.add_safe_globals(before)
+
+
+# torch < 2.6: weights_only takes no classes of ours, so the same list is
+# enforced by an unpickler that looks no other name up.
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str):
+        from torch._weights_only_unpickler import _get_allowed_globals
+
+        full_name = f'{module}.{name}'
+        for allowed in (allowed_globals(), _get_allowed_globals()):
+            if full_name in allowed:
+                return allowed[full_name]
+        raise pickle.UnpicklingError(
+            f'Unsupported global: GLOBAL {full_name} is not allowed'
+        )
+
+
+def _restricted_pickle() -> types.SimpleNamespace:
+    return types.SimpleNamespace(
+        __name__='pickle',
+        Unpickler=_RestrictedUnpickler,
+        load=lambda file, **kwargs: _RestrictedUnpickler(
+            file, **kwargs
+        ).load(),
+    )
+
+
+# Probes
+
+
+class _Canary:
+    """Pickles as a call of :func:`_sing`."""
+
+    def __reduce__(self):
+        return _sing, ()
+
+
+def _sing() -> str:
+    return 'ran'
+
+
+def _runs_code() -> bool:
+    try:
+        return _load_with_mmengine({'canary': _Canary()})['canary'] == 'ran'
+    except pickle.UnpicklingError:
+        return False
+
+
+def _refuses_own() -> bool:
+    from mmengine.logging import HistoryBuffer
+
+    try:
+        _load_with_mmengine({'log': HistoryBuffer([0.5], [1])})
+    except pickle.UnpicklingError:
+        return True
+    return False
+
+
+def _trusts_urls() -> bool:
+    load_url = torch.hub.load_state_dict_from_url
+    default = inspect.signature(load_url).parameters.get('weights_only')
+    return default is None or default.default is False
+
+
+def _load_with_mmengine(content: dict):
+    from mmengine.runner.checkpoint import load_from_local
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'probe.pth')
+        torch.save(content, path)
+        # OneDL's fallback says so on standard output.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return load_from_local(path, 'cpu')
