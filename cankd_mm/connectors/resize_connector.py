@@ -9,7 +9,7 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from cankd_mm.utils.arguments import check_count
+from cankd_mm.utils.arguments import check_count, check_weight
 
 _MODES = ('nearest', 'nearest-exact', 'bilinear', 'bicubic', 'area')
 
@@ -78,10 +78,10 @@ class ResizeConnector(BaseConnector):
                 check_count('size', number)
         else:
             scale_factor = _pair('scale_factor', scale_factor)
-            if min(scale_factor) <= 0:
-                raise ValueError(
-                    f'`scale_factor` must be positive, found {scale_factor}'
-                )
+            for number in scale_factor:
+                check_weight('scale_factor', number)
+            if min(scale_factor) == 0:
+                raise ValueError('`scale_factor` must be positive, found 0')
         self.size = size
         self.scale_factor = scale_factor
         self.mode = mode
@@ -100,9 +100,15 @@ class ResizeConnector(BaseConnector):
 
         Raises:
             ValueError: A level is no (B, C, H, W) map.
+            TypeError: A level is not a tensor.
         """
-        if not isinstance(feature, Tensor):
+        if isinstance(feature, Sequence):
             return tuple(self.forward_train(level) for level in feature)
+        if not isinstance(feature, Tensor):
+            raise TypeError(
+                '`feature` must be a tensor or a sequence of tensors, found '
+                f'{type(feature).__name__}'
+            )
         if feature.dim() != 4:
             raise ValueError(
                 '`feature` must have shape (B, C, H, W), found '
@@ -117,9 +123,9 @@ class ResizeConnector(BaseConnector):
         )
 
 
-def _pair(name: str, value) -> tuple:
+def _pair(name: str, value: float | Sequence[float]) -> tuple:
     """Returns a number twice, and a pair of numbers as it is."""
-    if not isinstance(value, Sequence):
+    if not isinstance(value, Sequence) or isinstance(value, str):
         value = (value, value)
     if len(value) != 2:
         raise ValueError(
