@@ -24,6 +24,7 @@ Delete when: the supported mmengine versions load with ``weights_only=True``
 from disk and from URLs, without a fallback.
 """
 
+import codecs
 import contextlib
 import functools
 import inspect
@@ -34,6 +35,7 @@ import re
 import tempfile
 import threading
 import types
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -99,6 +101,8 @@ def allowed_globals() -> dict[str, object]:
             _NotCallable(OneCycleParamScheduler)
         ),
         'builtins.getattr': _get_method,
+        # How pickle writes bytes; torch < 2.6 does not list it.
+        '_codecs.encode': codecs.encode,
     }
     # numpy 2 moved the module; files carry either name.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
@@ -229,6 +233,10 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
         from torch._weights_only_unpickler import _get_allowed_globals
 
+        # Files speak Python 2, as `torch.save` writes them.
+        module, name = NAME_MAPPING.get(
+            (module, name), (IMPORT_MAPPING.get(module, module), name)
+        )
         full_name = f'{module}.{name}'
         for allowed in (allowed_globals(), _get_allowed_globals()):
             if full_name in allowed:
