@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cankd_mm.compat.mmcv_ops.backend import torchvision_ops
+from cankd_mm.compat.mmcv_ops.common import torchvision_ops
 
 __all__ = ['nms', 'softnms']
 
-# Boxes compared with all remaining ones at a time: small enough for a CPU's
-# cache, large enough to keep a GPU busy.
-_BLOCK = {'cpu': 64}
+# Boxes compared with all remaining ones at a time: a CPU wants the overlaps
+# in its cache, a GPU wants few steps.
+_BLOCK = {'cpu': 128}
 _GPU_BLOCK = 1024
 
 
@@ -47,24 +47,37 @@ def nms(
 
 def _greedy_nms(boxes, scores, iou_threshold, offset):
     index = scores.argsort(descending=True, stable=True)
-    boxes = boxes[index]
     block = _BLOCK.get(boxes.device.type, _GPU_BLOCK)
-    kept = []
+    x1, y1, x2, y2 = boxes[index].unbind(1)
+    area = (x2 - x1 + offset) * (y2 - y1 + offset)
+    boxes = torch.stack((x1, y1, x2, y2, area))
+    kept = [index[:0]]
     while len(index):
-        over = _iou(boxes[:block], boxes, offset) > iou_threshold
+        over = _iou(boxes[:, :block], boxes, offset) > iou_threshold
         keep = _resolve(over[:, :block].triu(1))
         kept.append(index[:block][keep])
         rest = ~over[keep, block:].any(0)
-        boxes, index = boxes[block:][rest], index[block:][rest]
-    return torch.cat(kept) if kept else index
+        boxes, index = boxes[:, block:][:, rest], index[block:][rest]
+    return torch.cat(kept)
+
+
+def _iou(first: Tensor, second: Tensor, offset: int) -> Tensor:
+    """IoU of boxes in rows x1, y1, x2, y2, area: (5, M), (5, N) -> (M, N)."""
+    first = first[:, :, None]
+    width = torch.minimum(first[2], second[2])
+    width.sub_(torch.maximum(first[0], second[0])).add_(offset).clamp_(min=0)
+    inter = torch.minimum(first[3], second[3])
+    inter.sub_(torch.maximum(first[1], second[1])).add_(offset).clamp_(min=0)
+    inter.mul_(width)
+    return inter / (first[4] + second[4]).sub_(inter)
 
 
 def _resolve(over: Tensor) -> Tensor:
     """Says which boxes of a block stay.
 
-    ``over[i, j]`` with i < j: box i, if it stays, suppresses box j. Repeating
-    the rule for all boxes at once settles one box more in each round at
-    least, and the long chains that would need many rounds are rare.
+    ``over[i, j]``, i < j: box i, if it stays, suppresses box j. All boxes
+    apply the rule at once until nothing changes. Every round settles one box
+    more at least, and long chains, which would need many rounds, are rare.
     """
     keep = ~over.any(0)
     while True:
@@ -72,15 +85,6 @@ def _resolve(over: Tensor) -> Tensor:
         if torch.equal(update, keep):
             return keep
         keep = update
-
-
-def _iou(first: Tensor, second: Tensor, offset: int) -> Tensor:
-    top_left = torch.maximum(first[:, None, :2], second[:, :2])
-    bottom_right = torch.minimum(first[:, None, 2:], second[:, 2:])
-    inter = (bottom_right - top_left + offset).clamp_(min=0).prod(-1)
-    first_area = (first[:, 2:] - first[:, :2] + offset).prod(-1)
-    second_area = (second[:, 2:] - second[:, :2] + offset).prod(-1)
-    return inter / (first_area[:, None] + second_area - inter)
 
 
 def softnms(

@@ -16,9 +16,15 @@ class _Loader(Loader):
         return None
 
     def exec_module(self, module) -> None:
-        from cankd_mm.compat.mmcv_ops import nms
+        from cankd_mm.compat.mmcv_ops import (
+            deform_conv,
+            focal_loss,
+            ms_deform_attn,
+            nms,
+            roi_align,
+        )
 
-        families = (nms,)
+        families = (nms, roi_align, focal_loss, deform_conv, ms_deform_attn)
         operators = {
             name: getattr(family, name)
             for family in families
