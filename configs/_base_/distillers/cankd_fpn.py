@@ -1,7 +1,8 @@
 # CanKD between the necks of two detectors: the first four levels, 256 channels.
 # loss_weight is the paper's mu; the authors' code writes 10 for mu = 5.
 distiller = dict(
-    type='mmrazor.ConfigurableDistiller',
+    _scope_='mmrazor',
+    type='ConfigurableDistiller',
     student_recorders=dict(
         neck=dict(type='ModuleOutputs', source='neck'),
     ),
@@ -10,7 +11,7 @@ distiller = dict(
     ),
     distill_losses=dict(
         loss_cankd=dict(
-            type='mmrazor.CanKDLoss',
+            type='CanKDLoss',
             in_channels=256,
             num_levels=4,
             loss_weight=5.0,
