@@ -1,5 +1,5 @@
 # RetinaNet for 96x96 images: three stages, strides 4, 8 and 16.
-base_channels = 16
+base_channels = 8
 neck_channels = 48
 
 model = dict(

@@ -1,5 +1,5 @@
 # AdamW with a short warm-up and a cosine down to zero, stepped per iteration.
-max_epochs = 5
+max_epochs = 4
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
