@@ -1,10 +1,13 @@
 """Time and memory of CanKDLoss beside the quadratic form as printed.
 
     python -m tests.bm_cankd --size 2 256 100 168
+    python -m tests.bm_cankd --size 1 256 200 336 --count-only
 
 Both forms run on the same weights and features. Times are taken in turns, so
 that a busy machine slows both. On a CPU peak memory is what the resident set
 of a fresh process per form grows by; it is read from /proc, so on Linux only.
+Operations are counted, not measured: convolutions and matrix products, two
+for each multiplication and addition.
 """
 
 import argparse
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from cankd_mm.losses import CanKDLoss
 
@@ -48,18 +52,25 @@ FORMS = {
 }
 
 
-def build(args: argparse.Namespace, size: list[int]):
+def build(args: argparse.Namespace, size: list[int], device: str):
     """A loss past its zero start, a student's and a teacher's feature."""
     torch.manual_seed(0)
-    loss = CanKDLoss(size[1], sub_sample=not args.no_sub_sample)
-    torch.nn.init.ones_(loss.levels[0].out_norm.weight)
-    teacher = torch.randn(size)
-    student = teacher + torch.randn(size)
-    return (
-        loss.to(args.device),
-        student.to(args.device).requires_grad_(),
-        teacher.to(args.device),
-    )
+    with torch.device(device):
+        loss = CanKDLoss(size[1], sub_sample=not args.no_sub_sample)
+        torch.nn.init.ones_(loss.levels[0].out_norm.weight)
+        teacher = torch.randn(size)
+        student = (teacher + torch.randn(size)).requires_grad_()
+    return loss, student, teacher
+
+
+def count_gflop(form, args: argparse.Namespace) -> tuple[float, float]:
+    """GFLOP of one forward and one backward; nothing is computed."""
+    loss, s, t = build(args, args.size, 'meta')
+    with FlopCounterMode(display=False) as forward:
+        value = form(loss, s, t)
+    with FlopCounterMode(display=False) as backward:
+        value.backward()
+    return tuple(c.get_total_flops() / 1e9 for c in (forward, backward))
 
 
 def synchronise(device: str) -> None:
@@ -84,7 +95,7 @@ def timed_step(form, loss, s, t, device: str) -> tuple[float, float]:
 
 def measure_times(args: argparse.Namespace) -> dict[str, list]:
     """Forward and backward seconds of every repeat, forms in turns."""
-    loss, s, t = build(args, args.size)
+    loss, s, t = build(args, args.size, args.device)
     times = {name: [] for name in FORMS}
     for repeat in range(args.repeats + 1):
         for name, form in FORMS.items():
@@ -106,17 +117,19 @@ def cpu_peak(name: str, args: argparse.Namespace, queue) -> None:
     """Puts the growth of this process's resident set into the queue."""
     torch.set_num_threads(args.threads)
     # Libraries load and threads start before the count begins.
-    timed_step(FORMS[name], *build(args, [1, args.size[1], 8, 8]), args.device)
-    features = build(args, args.size)
+    timed_step(
+        FORMS[name], *build(args, [1, args.size[1], 8, 8], 'cpu'), 'cpu'
+    )
+    features = build(args, args.size, 'cpu')
     before = resident('VmRSS')
-    timed_step(FORMS[name], *features, args.device)
+    timed_step(FORMS[name], *features, 'cpu')
     queue.put(resident('VmHWM') - before)
 
 
 def measure_memory(name: str, args: argparse.Namespace) -> int:
     """Bytes one step needs at its peak, above weights and features."""
     if args.device.startswith('cuda'):
-        loss, s, t = build(args, args.size)
+        loss, s, t = build(args, args.size, args.device)
         timed_step(FORMS[name], loss, s, t, args.device)
         loss.zero_grad()
         s.grad = None
@@ -139,7 +152,7 @@ def measure_memory(name: str, args: argparse.Namespace) -> int:
 
 def largest_difference(args: argparse.Namespace) -> float:
     """Largest difference of the student's gradients, relative to its peak."""
-    loss, s, t = build(args, args.size)
+    loss, s, t = build(args, args.size, args.device)
     gradients = []
     for form in FORMS.values():
         timed_step(form, loss, s, t, args.device)
@@ -164,21 +177,39 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-sub-sample', action='store_true', help='no 2x2 pooling of keys'
     )
+    parser.add_argument(
+        '--count-only', action='store_true', help='count operations and stop'
+    )
     return parser.parse_args()
 
 
-def main() -> None:
-    """Measures both forms and prints a table and ratios."""
-    args = parse_args()
+def print_counts(args: argparse.Namespace) -> None:
+    """Prints the operations of both forms and the size of the affinities."""
+    batch, _, height, width = args.size
+    stride = 1 if args.no_sub_sample else 2
+    pairs = height * width * (height // stride) * (width // stride)
+    print(
+        f'size {tuple(args.size)}, {"no " if args.no_sub_sample else ""}'
+        f'pooling; one affinity matrix as printed has '
+        f'{4 * batch * pairs / MIB:.1f} MiB in float32'
+    )
+    print(f'{"":12}{"forward GFLOP":>14}{"backward GFLOP":>16}')
+    counts = {name: count_gflop(form, args) for name, form in FORMS.items()}
+    for name, (forward, backward) in counts.items():
+        print(f'{name:12}{forward:14.2f}{backward:16.2f}')
+    printed, ours = map(sum, counts.values())
+    print(f'as printed / CanKDLoss: operations {printed / ours:.2f}x')
+
+
+def print_measurements(args: argparse.Namespace) -> None:
+    """Prints time and peak memory of both forms."""
     torch.set_num_threads(args.threads)
     device = args.device
     if device.startswith('cuda'):
         device = torch.cuda.get_device_name(device)
     print(
         f'torch {torch.__version__}, {device}, {args.threads} CPU thread(s), '
-        f'float32, size {tuple(args.size)}, '
-        f'{"no " if args.no_sub_sample else ""}pooling, '
-        f'medians of {args.repeats} (least to most)'
+        f'float32, medians of {args.repeats} (least to most)'
     )
     print(
         'student gradients differ by at most '
@@ -187,7 +218,7 @@ def main() -> None:
     memory = {name: measure_memory(name, args) / MIB for name in FORMS}
     times = measure_times(args)
     print(
-        f'{"":12}{"forward ms":>11}{"backward ms":>13}'
+        f'{"":12}{"forward ms":>14}{"backward ms":>16}'
         f'{"both ms":>32}{"peak MiB":>10}'
     )
     total = {}
@@ -199,7 +230,7 @@ def main() -> None:
         total[name] = statistics.median(sums)
         both = f'{total[name]:.1f} ({min(sums):.1f} to {max(sums):.1f})'
         print(
-            f'{name:12}{forward:11.1f}{backward:13.1f}{both:>32}'
+            f'{name:12}{forward:14.1f}{backward:16.1f}{both:>32}'
             f'{memory[name]:10.0f}'
         )
     printed, ours = FORMS
@@ -207,6 +238,14 @@ def main() -> None:
         f'as printed / CanKDLoss: time {total[printed] / total[ours]:.2f}x, '
         f'peak memory {memory[printed] / memory[ours]:.2f}x'
     )
+
+
+def main() -> None:
+    """Counts the operations of both forms and measures them."""
+    args = parse_args()
+    print_counts(args)
+    if not args.count_only:
+        print_measurements(args)
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ either, so that a config names one recorder and one loss.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -110,6 +111,9 @@ def full_precision(*features: Tensor) -> tuple[Tensor, ...]:
     return tuple(feature.to(dtype) for feature in features)
 
 
-def no_autocast(feature: Tensor) -> torch.autocast:
+def no_autocast(feature: Tensor) -> AbstractContextManager:
     """Returns a context without autocast on the feature's device."""
-    return torch.autocast(feature.device.type, enabled=False)
+    device = feature.device.type
+    if device == 'meta':  # shapes without values; autocast refuses it
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -371,6 +371,13 @@ def test_autocast_changes_nothing(dtype):
     torch.testing.assert_close(value, expected, rtol=0, atol=0)
 
 
+def test_shapes_can_be_tried_without_values():
+    with torch.device('meta'):
+        loss = CanKDLoss(256, num_levels=2)
+        levels = torch.empty(2, 256, 200, 336), torch.empty(2, 256, 100, 168)
+    assert loss(levels, levels).shape == ()
+
+
 def test_weight_scales_the_loss_and_zero_keeps_it_in_the_graph():
     loss = make_loss(loss_weight=0)
     (student,), (teacher,) = make_features((2, 6, 8, 10))
