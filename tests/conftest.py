@@ -1,5 +1,7 @@
 """What every test shares."""
 
+import logging
+
 import pytest
 
 import cankd_mm  # noqa: F401  (compatibility before any test imports MMRazor)
@@ -17,3 +19,17 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if 'slow' in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def logged():
+    """Messages of MMEngine's current logger, as they come."""
+    from mmengine.logging import MMLogger
+
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)

@@ -3,6 +3,8 @@
 Every function returns a fresh config, so that a test may change it.
 """
 
+from mmengine.config import ConfigDict
+
 DETECTION_PREPROCESSOR = dict(
     type='mmdet.DetDataPreprocessor',
     mean=[123.675, 116.28, 103.53],
@@ -51,9 +53,9 @@ def fpn(base_channels: int, channels: int, **kwargs) -> dict:
 
 def retinanet(
     base_channels: int = 8, channels: int = 16, num_classes: int = 3
-) -> dict:
+) -> ConfigDict:
     """RetinaNet on five levels P3 to P7."""
-    return dict(
+    return ConfigDict(
         _scope_='mmdet',
         type='RetinaNet',
         data_preprocessor=DETECTION_PREPROCESSOR.copy(),
@@ -106,7 +108,7 @@ def retinanet(
 
 def faster_rcnn(
     base_channels: int = 8, channels: int = 16, num_classes: int = 3
-) -> dict:
+) -> ConfigDict:
     """Faster R-CNN on five levels P2 to P6."""
     proposals = dict(
         nms_pre=50,
@@ -114,7 +116,7 @@ def faster_rcnn(
         nms=dict(type='nms', iou_threshold=0.7),
         min_bbox_size=0,
     )
-    return dict(
+    return ConfigDict(
         _scope_='mmdet',
         type='FasterRCNN',
         data_preprocessor=DETECTION_PREPROCESSOR.copy(),
@@ -127,7 +129,7 @@ def faster_rcnn(
             anchor_generator=dict(
                 type='AnchorGenerator',
                 scales=[8],
-                ratios=[1.0],
+                ratios=[0.5, 1.0, 2.0],
                 strides=[4, 8, 16, 32, 64],
             ),
             bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
@@ -198,9 +200,9 @@ def faster_rcnn(
 
 def fcn(
     base_channels: int = 8, channels: int = 16, num_classes: int = 4
-) -> dict:
+) -> ConfigDict:
     """FCN on a dilated ResNet-18, with dropout in the head."""
-    return dict(
+    return ConfigDict(
         _scope_='mmseg',
         type='EncoderDecoder',
         data_preprocessor=SEGMENTATION_PREPROCESSOR.copy(),
@@ -233,3 +235,81 @@ def fcn(
         train_cfg=dict(),
         test_cfg=dict(mode='whole'),
     )
+
+
+def distillation(
+    student: dict,
+    teacher: dict,
+    source: str = 'neck',
+    loss: dict | None = None,
+    **kwargs,
+) -> ConfigDict:
+    """FrozenTeacherDistill with one loss on one module of either model."""
+    recorders = dict(features=dict(type='ModuleOutputs', source=source))
+    config = ConfigDict(
+        type='mmrazor.FrozenTeacherDistill',
+        architecture=student,
+        teacher=teacher,
+        allow_random_teacher='teacher_ckpt' not in kwargs,
+        dry_run_size=(64, 64),
+        distiller=dict(
+            type='mmrazor.ConfigurableDistiller',
+            student_recorders=recorders,
+            teacher_recorders=recorders,
+            distill_losses=dict(
+                loss_distill=loss
+                or dict(type='mmrazor.CanKDLoss', in_channels=16, num_levels=2)
+            ),
+            loss_forward_mappings=dict(
+                loss_distill=dict(
+                    s_feature=dict(from_student=True, recorder='features'),
+                    t_feature=dict(from_student=False, recorder='features'),
+                )
+            ),
+        ),
+    )
+    config.update(kwargs)
+    return config
+
+
+def segmentation_loss(base_channels: int = 8) -> dict:
+    """CanKD between the last stages of two :func:`fcn`."""
+    return dict(type='mmrazor.CanKDLoss', in_channels=8 * base_channels)
+
+
+def detection_batch(num_classes: int = 3, size: int = 64) -> dict:
+    """Two images with boxes, as a data loader gives them."""
+    from mmdet.testing import demo_mm_inputs
+
+    return demo_mm_inputs(
+        2,
+        image_shapes=[(3, size, size)] * 2,
+        num_items=[3, 3],
+        num_classes=num_classes,
+        use_box_type=True,
+    )
+
+
+def segmentation_batch(num_classes: int = 4, size: int = 64) -> dict:
+    """Two images with label maps, as a data loader gives them."""
+    import torch
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    generator = torch.Generator().manual_seed(0)
+    batch = dict(inputs=[], data_samples=[])
+    for _ in range(2):
+        batch['inputs'].append(
+            torch.randint(
+                0, 256, (3, size, size), dtype=torch.uint8, generator=generator
+            )
+        )
+        labels = torch.randint(
+            0, num_classes, (1, size, size), generator=generator
+        )
+        sample = SegDataSample(
+            metainfo=dict(img_shape=(size, size), ori_shape=(size, size))
+        )
+        sample.gt_sem_seg = PixelData(data=labels)
+        batch['data_samples'].append(sample)
+    return batch

@@ -1,0 +1,46 @@
+"""Runs the command lines as a user does: in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command, timeout: float = 600, **environment) -> str:
+    """Runs a command in the repository root and returns what it printed.
+
+    Raises:
+        AssertionError: The command failed; the message is its output.
+    """
+    code, output = run_unchecked(*command, timeout=timeout, **environment)
+    assert code == 0, output[-6000:]
+    return output
+
+
+def run_unchecked(
+    *command, timeout: float = 600, **environment
+) -> tuple[int, str]:
+    """Runs a command and returns its exit code and what it printed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            'PYTHONPATH': str(ROOT),
+            'PYTHON': sys.executable,
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def run_tool(name: str, *arguments, **environment) -> str:
+    """Runs ``tools/<name>`` with the Python that runs the tests."""
+    return run(sys.executable, f'tools/{name}', *arguments, **environment)
