@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import torch
-from mmengine.runner.checkpoint import weights_to_cpu
 
 from cankd_mm.utils.checkpoint import (
     read_checkpoint,
@@ -51,6 +50,6 @@ def export_student(checkpoint: str | Path, out: str | Path) -> Path:
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f'.{out.name}.{os.getpid()}')
-    torch.save(dict(state_dict=weights_to_cpu(student), meta=kept), unfinished)
+    torch.save(dict(state_dict=student, meta=kept), unfinished)
     unfinished.replace(out)
     return out
