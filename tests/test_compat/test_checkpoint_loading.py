@@ -1,0 +1,375 @@
+"""Checkpoints are data: what they may hold, and that none of it runs."""
+
+import copy
+import functools
+import os
+import threading
+from collections import OrderedDict
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+from mmengine.runner import CheckpointLoader, Runner, checkpoint
+from torch import nn
+
+from cankd_mm.compat import checkpoint_loading
+from cankd_mm.compat.checkpoint_loading import UnsafeCheckpointError
+
+TORCH_LOAD = torch.load
+
+
+@pytest.fixture(autouse=True, params=['of this torch', 'restricted unpickler'])
+def mechanism(request, monkeypatch):
+    """Both ways to enforce the list, whichever this torch would choose."""
+    if request.param == 'restricted unpickler':
+        monkeypatch.setattr(
+            checkpoint_loading, '_has_allow_list', lambda: False
+        )
+    return request.param
+
+
+class Attack:
+    """Pickles as a call; the call leaves a folder behind."""
+
+    def __init__(self, folder, call=os.mkdir) -> None:
+        self.folder, self.call = str(folder), call
+
+    def __reduce__(self):
+        return self.call, (self.folder,)
+
+
+def load(content, path, **save_arguments):
+    torch.save(content, path, **save_arguments)
+    return CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+
+
+# refused
+
+
+@pytest.mark.parametrize('new_format', [True, False])
+def test_code_in_a_file_is_refused_and_does_not_run(tmp_path, new_format):
+    ran = tmp_path / 'ran'
+    path = tmp_path / 'attack.pth'
+    with pytest.raises(UnsafeCheckpointError) as error:
+        load(
+            dict(state_dict={}, meta=Attack(ran)),
+            path,
+            _use_new_zipfile_serialization=new_format,
+        )
+    assert not ran.exists()
+    message = str(error.value)
+    for part in (str(path), f'{os.mkdir.__module__}.mkdir', 'convert it once'):
+        assert part in message
+
+
+def test_code_in_a_file_behind_an_url_is_refused_and_does_not_run(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    ran = tmp_path / 'ran'
+    torch.save(dict(meta=Attack(ran)), tmp_path / 'attack.pth')
+    torch.save(dict(state_dict={'x': torch.ones(2)}), tmp_path / 'good.pth')
+    handler = functools.partial(
+        SimpleHTTPRequestHandler, directory=str(tmp_path)
+    )
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}'
+        with pytest.raises(UnsafeCheckpointError, match='attack.pth'):
+            CheckpointLoader.load_checkpoint(f'{url}/attack.pth', 'cpu')
+        good = CheckpointLoader.load_checkpoint(f'{url}/good.pth', 'cpu')
+        server.shutdown()
+    assert not ran.exists()
+    assert torch.equal(good['state_dict']['x'], torch.ones(2))
+
+
+def attribute_of(owner, name):
+    class Attribute:
+        def __reduce__(self):
+            return getattr, (owner, name)
+
+    return Attribute()
+
+
+@pytest.mark.parametrize(
+    ('owner', 'name'),
+    [
+        (HistoryBuffer, 'register_statistics'),
+        (OneCycleParamScheduler, 'from_config'),
+        (np.ndarray, 'tofile'),
+        ('text', 'format'),
+    ],
+)
+def test_getattr_reaches_log_statistics_and_annealing_only(
+    owner, name, tmp_path
+):
+    with pytest.raises(UnsafeCheckpointError, match=name):
+        load(dict(meta=attribute_of(owner, name)), tmp_path / 'a.pth')
+
+
+def test_a_scheduler_may_be_named_but_not_built(tmp_path):
+    class Call:
+        def __reduce__(self):
+            return OneCycleParamScheduler, (None, 'lr')
+
+    with pytest.raises((UnsafeCheckpointError, TypeError)):
+        load(dict(meta=Call()), tmp_path / 'a.pth')
+
+
+def test_a_file_that_is_no_checkpoint_is_an_error_of_its_own(tmp_path):
+    (tmp_path / 'a.pth').write_text('no checkpoint')
+    with pytest.raises(UnsafeCheckpointError, match='a.pth'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
+
+
+# loaded
+
+
+def test_what_openmmlab_writes_is_loaded(tmp_path):
+    content = dict(
+        state_dict=OrderedDict(weight=torch.randn(2, 3)),
+        meta=dict(
+            cfg='a = 1',
+            dataset_meta=dict(classes=('cat',), palette=[(1, 2, 3)]),
+            nested=ConfigDict(a=dict(b=[1, 2])),
+        ),
+        scores=[np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True)],
+        arrays=[
+            np.arange(6, dtype=dtype).reshape(2, 3)
+            for dtype in (np.uint8, np.int32, np.float16, np.float64)
+        ],
+        names=np.array(['a', 'bc']),
+        blob=b'\x00\xff',
+    )
+    loaded = load(content, tmp_path / 'a.pth')
+    assert torch.equal(
+        loaded['state_dict']['weight'], content['state_dict']['weight']
+    )
+    assert loaded['meta'] == content['meta']
+    assert isinstance(loaded['meta']['nested'], ConfigDict)
+    assert loaded['scores'] == content['scores']
+    assert [type(s) for s in loaded['scores']] == [
+        type(s) for s in content['scores']
+    ]
+    for got, want in zip(loaded['arrays'], content['arrays'], strict=True):
+        assert got.dtype == want.dtype and (got == want).all()
+    assert loaded['names'].tolist() == ['a', 'bc']
+    assert loaded['blob'] == content['blob']
+
+
+@pytest.mark.parametrize('module', ['numpy.core', 'numpy._core'])
+def test_arrays_of_the_other_numpy_are_loaded(module, tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(
+        dict(array=np.arange(3.0)), path, _use_new_zipfile_serialization=False
+    )
+    content = path.read_bytes()
+    for name in (b'numpy._core.', b'numpy.core.'):
+        content = content.replace(name, module.encode() + b'.')
+    path.write_bytes(content)
+    loaded = CheckpointLoader.load_checkpoint(str(path), logger='silent')
+    assert loaded['array'].tolist() == [0, 1, 2]
+
+
+def test_a_class_that_the_user_allows_is_loaded(tmp_path, mechanism):
+    if (
+        mechanism != 'of this torch'
+        or not checkpoint_loading._has_allow_list()
+    ):
+        pytest.skip('torch < 2.6 has no list that a user can add to')
+    from argparse import Namespace
+
+    with torch.serialization.safe_globals([Namespace]):
+        loaded = load(dict(args=Namespace(lr=0.1)), tmp_path / 'a.pth')
+    assert loaded['args'].lr == 0.1
+    with pytest.raises(UnsafeCheckpointError, match='argparse.Namespace'):
+        load(dict(args=Namespace(lr=0.1)), tmp_path / 'a.pth')
+
+
+# nothing else changes
+
+
+def test_torch_load_is_its_own_again_after_a_load_and_a_refusal(tmp_path):
+    before = (
+        torch.serialization.get_safe_globals()
+        if hasattr(torch.serialization, 'get_safe_globals')
+        else None
+    )
+    load({}, tmp_path / 'a.pth')
+    with pytest.raises(UnsafeCheckpointError):
+        load(dict(meta=Attack(tmp_path / 'ran')), tmp_path / 'b.pth')
+    assert torch.load is TORCH_LOAD
+    if before is not None:
+        assert torch.serialization.get_safe_globals() == before
+
+
+def test_other_threads_load_as_before(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=Attack(tmp_path / 'ran')), path)
+    with checkpoint_loading._torch_load_restricted('other.pth'):
+        thread = threading.Thread(
+            target=lambda: torch.load(path, weights_only=False)
+        )
+        thread.start()
+        thread.join()
+    assert (tmp_path / 'ran').is_dir()
+
+
+# probes
+
+
+def own_list_load(filename, map_location):
+    """How a mended mmengine loads."""
+    with checkpoint_loading._torch_load_restricted(filename):
+        try:
+            return torch.load(filename, map_location)
+        except UnsafeCheckpointError as error:
+            raise error.__cause__ from None
+
+
+def test_probes_find_a_loader_that_runs_code(monkeypatch):
+    monkeypatch.setattr(
+        checkpoint,
+        'load_from_local',
+        lambda path, device: TORCH_LOAD(path, device, weights_only=False),
+    )
+    assert checkpoint_loading._runs_code()
+    assert not checkpoint_loading._refuses_own()
+
+
+def test_probes_find_a_loader_that_refuses_mmengines_own_files(monkeypatch):
+    monkeypatch.setattr(
+        checkpoint,
+        'load_from_local',
+        lambda path, device: TORCH_LOAD(path, device, weights_only=True),
+    )
+    assert not checkpoint_loading._runs_code()
+    assert checkpoint_loading._refuses_own()
+
+
+def test_probes_find_nothing_where_mmengine_loads_safely(monkeypatch):
+    monkeypatch.setattr(checkpoint, 'load_from_local', own_list_load)
+    assert not checkpoint_loading._runs_code()
+    assert not checkpoint_loading._refuses_own()
+
+
+def test_probe_finds_that_urls_are_trusted(monkeypatch):
+    def restricted(url, weights_only=True):
+        pass
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', restricted)
+    assert not checkpoint_loading._trusts_urls()
+    restricted.__defaults__ = (False,)
+    assert checkpoint_loading._trusts_urls()
+
+
+def test_not_needed_once_applied():
+    assert not checkpoint_loading.needed()
+
+
+# a real run
+
+
+class Toy(BaseModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+
+    def forward(self, x, mode='tensor'):
+        out = self.layers(torch.stack(x) if isinstance(x, list) else x)
+        return dict(loss=out.square().mean()) if mode == 'loss' else [out]
+
+
+class Numbers(torch.utils.data.Dataset):
+    metainfo = dict(classes=('a', 'b'), palette=np.eye(3, dtype=np.uint8))
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> dict:
+        return dict(x=torch.tensor([index, 1.0]))
+
+
+class Accuracy(BaseMetric):
+    def process(self, data_batch, data_samples) -> None:
+        self.results.append(1)
+
+    def compute_metrics(self, results) -> dict:
+        return dict(acc=np.float64(0.5))
+
+
+def toy_runner(work_dir, epochs: int, **arguments) -> Runner:
+    def loader(shuffle):
+        return dict(
+            dataset=Numbers(),
+            batch_size=4,
+            sampler=dict(type='DefaultSampler', shuffle=shuffle),
+        )
+
+    return Runner(
+        model=Toy(),
+        work_dir=str(work_dir),
+        train_dataloader=loader(True),
+        val_dataloader=loader(False),
+        val_cfg=dict(),
+        val_evaluator=Evaluator(Accuracy()),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
+            dict(type='OneCycleLR', eta_max=0.1, total_steps=10),
+        ],
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', save_best='acc')
+        ),
+        custom_hooks=[dict(type='EMAHook')],
+        cfg=Config(dict(note='a run')),
+        experiment_name=os.path.basename(work_dir),
+        **arguments,
+    )
+
+
+class AfterResume(Hook):
+    """Keeps what a run resumed with."""
+
+    def before_train(self, runner) -> None:
+        self.progress = runner.epoch, runner.iter
+        self.logs = copy.deepcopy(runner.message_hub.log_scalars)
+        self.best = runner.message_hub.get_info('best_score')
+        self.optimizer = copy.deepcopy(
+            runner.optim_wrapper.optimizer.state_dict()
+        )
+
+
+def test_a_run_resumes_from_its_own_checkpoint(tmp_path, mechanism):
+    first = toy_runner(tmp_path / f'first-{mechanism}', epochs=2)
+    first.train()
+    logs = first.message_hub.log_scalars
+    optimizer = first.optim_wrapper.optimizer.state_dict()
+
+    second = toy_runner(
+        tmp_path / f'second-{mechanism}',
+        epochs=3,
+        load_from=os.path.join(first.work_dir, 'epoch_2.pth'),
+        resume=True,
+    )
+    resumed = AfterResume()
+    second.register_hook(resumed)
+    second.train()
+    assert resumed.progress == (2, 4)
+    assert resumed.best == 0.5
+    assert torch.equal(
+        resumed.optimizer['state'][0]['exp_avg'],
+        optimizer['state'][0]['exp_avg'],
+    )
+    got, want = resumed.logs['train/loss'], logs['train/loss']
+    np.testing.assert_array_equal(got.data, want.data)
+    assert got.mean() == want.mean()
+    assert (second.epoch, second.iter) == (3, 6)
