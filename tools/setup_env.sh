@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# Prepares the Python environment; other scripts source this and call
+# `setup_env [tests]`, which sets PYTHON.
+#
+# Uses the environment of $PYTHON where that is set, else makes `.venv` in the
+# repository root. Keeps a torch or a stock OpenMMLab stack that is there.
+# Does nothing when what it would install has not changed since.
+
+TORCH='torch>=2.1,<2.14'
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+say() { echo "[setup] $*"; }
+
+fail() {
+    echo "[setup] error: $*" >&2
+    exit 1
+}
+
+# timed 'what is done' command...: runs the command and says how long it took.
+timed() {
+    local what="$1" start=$SECONDS
+    shift
+    say "$what ..."
+    "$@" || fail "$what failed; what went wrong stands above."
+    say "    done in $((SECONDS - start)) s"
+}
+
+pip_install() {
+    MMCV_WITH_OPS=0 "$PYTHON" -m pip install --quiet \
+        --disable-pip-version-check "$@"
+}
+
+# suitable PYTHON: whether it runs and is a version that this package supports.
+suitable() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+        2>/dev/null
+}
+
+find_python() {
+    local name without_venv=''
+    for name in python3.12 python3.11 python3.10 python3; do
+        suitable "$name" || continue
+        if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
+            PYTHON="$name"
+            return
+        fi
+        without_venv="$name"
+    done
+    if [ -n "$without_venv" ]; then
+        fail "$without_venv cannot make virtual environments. Install its" \
+            "venv module (Debian, Ubuntu: apt install $without_venv-venv) or" \
+            "name another Python: PYTHON=/path/to/python bash $0"
+    fi
+    fail "no Python 3.10, 3.11 or 3.12 found. Install one, or name it:" \
+        "PYTHON=/path/to/python bash $0"
+}
+
+choose_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON: not found."
+        suitable "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.10-3.12:" \
+            "$("$PYTHON" --version 2>&1)"
+        "$PYTHON" -m pip --version >/dev/null 2>&1 ||
+            fail "PYTHON=$PYTHON has no pip: $PYTHON -m ensurepip"
+    else
+        if ! suitable "$ROOT/.venv/bin/python"; then
+            find_python
+            timed "Making .venv with $PYTHON ($("$PYTHON" --version))" \
+                "$PYTHON" -m venv --clear "$ROOT/.venv"
+        fi
+        PYTHON="$ROOT/.venv/bin/python"
+    fi
+    PYTHON="$("$PYTHON" -c 'import sys; print(sys.executable)')"
+}
+
+# What the environment holds, as lines `torch 2.13.0`, `stock mmdet 3.3.0`.
+installed() {
+    "$PYTHON" - <<'EOF'
+from importlib.metadata import PackageNotFoundError, version
+
+STOCK = ('mmengine', 'mmcv', 'mmcv-lite', 'mmdet', 'mmsegmentation')
+for kind, names in (('torch', ('torch',)), ('stock', STOCK)):
+    for name in names:
+        try:
+            print(kind, name, version(name))
+        except PackageNotFoundError:
+            pass
+EOF
+}
+
+install_torch() {
+    local found="$1"
+    if [ -z "$found" ]; then
+        timed "Installing torch (the largest download)" pip_install "$TORCH"
+        return
+    fi
+    case "$found" in
+    2.[1-9] | 2.[1-9][.+]* | 2.1[0-3] | 2.1[0-3][.+]*) ;;
+    *)
+        fail "torch $found is in this environment; supported is $TORCH." \
+            "Install one of these there ($PYTHON -m pip install '$TORCH')," \
+            "or leave PYTHON unset to get a .venv of its own."
+        ;;
+    esac
+    say "Keeping torch $found"
+}
+
+install_stack() {
+    local stock="$1" torch="$2"
+    if [ -z "$stock" ]; then
+        case "$torch" in
+        2.[12] | 2.[12][.+]*)
+            fail "the OneDL stack needs numpy 2, which torch $torch does not" \
+                "take. Use torch >= 2.3, or install the stock stack first:" \
+                "see requirements/openmmlab.txt and docs/compatibility.md."
+            ;;
+        esac
+        timed "Installing the OneDL stack and cankd_mm, without compiling" \
+            pip_install -r "$ROOT/requirements/onedl.txt" -e "$ROOT"
+        return
+    fi
+    say "Keeping the stock OpenMMLab stack:" $stock
+    timed "Installing MMRazor and cankd_mm" \
+        pip_install 'mmrazor==1.0.0' -e "$ROOT"
+    "$PYTHON" - <<'EOF' || fail "this stock stack is incomplete. Install the" \
+        "rest: $PYTHON -m pip install --no-build-isolation -r" \
+        "requirements/openmmlab.txt"
+import sys
+from importlib.util import find_spec
+
+missing = [
+    name
+    for name in ('mmengine', 'mmcv', 'mmdet', 'mmseg')
+    if find_spec(name) is None
+]
+sys.exit(f'[setup] missing: {", ".join(missing)}' if missing else 0)
+EOF
+}
+
+# A fingerprint of this checkout, this script, and what it installs.
+fingerprint() {
+    "$PYTHON" - "$ROOT" <<'EOF'
+import hashlib
+import sys
+from pathlib import Path
+
+root = Path(sys.argv[1])
+digest = hashlib.sha256(f'{root} {sys.version}'.encode())
+files = [*root.glob('requirements/*.txt'), root / 'setup.py']
+for path in sorted(files) + [root / 'tools' / 'setup_env.sh']:
+    digest.update(path.read_bytes())
+print(digest.hexdigest())
+EOF
+}
+
+# once NAME command...: runs the command unless it ran for this fingerprint.
+once() {
+    local stamp="$1"
+    stamp="$("$PYTHON" -c 'import sys; print(sys.prefix)')/.cankd_mm_$stamp"
+    shift
+    [ "$(cat "$stamp" 2>/dev/null)" = "$FINGERPRINT" ] && return
+    "$@"
+    echo "$FINGERPRINT" >"$stamp"
+}
+
+install_package() {
+    local found
+    found="$(installed)"
+    install_torch "$(echo "$found" | sed -n 's/^torch torch //p')"
+    install_stack "$(echo "$found" | sed -n 's/^stock //p')" \
+        "$(installed | sed -n 's/^torch torch //p')"
+}
+
+install_test_tools() {
+    timed 'Installing the test tools' \
+        pip_install -r "$ROOT/requirements/tests.txt"
+}
+
+# setup_env [tests]: sets PYTHON to an interpreter that runs this package.
+setup_env() {
+    local start=$SECONDS
+    choose_python
+    FINGERPRINT="$(fingerprint)"
+    once package install_package
+    if [ "${1:-}" = tests ]; then
+        once tests install_test_tools
+    fi
+    export PYTHON
+    say "Ready in $((SECONDS - start)) s: $PYTHON"
+}
