@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from cankd_mm.algorithms import dry_run
+from cankd_mm.algorithms.inheritance import inherited_weights
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
     records_needed,
@@ -63,6 +65,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student) are both understood.
         student_ckpt: Weights the student starts from. Keys that do not fit
             (a head of another class count) are reported and start afresh.
+        inherit: Modules of the student that start from the teacher's weights:
+            ``['neck', 'bbox_head']``, or a dict of the student's module
+            names to the teacher's where these differ. Copied after the
+            student is initialised (or loaded); every shape must agree.
         allow_random_teacher: Train with a teacher without weights. Pretrained
             backbones are not downloaded for it. Defaults to False.
         distill_weight: Factor on every distill loss. Defaults to 1.0.
@@ -78,7 +84,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     Raises:
         ValueError: No teacher weights, weights that do not belong to the
             teacher, a recorder source that is in no model, or features that
-            do not fit their loss. The message names the config key.
+            do not fit their loss, or modules that cannot be inherited. The
+            message names the config key.
 
     Examples:
         >>> model = dict(
@@ -114,6 +121,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher: dict | BaseModel,
         teacher_ckpt: str | None = None,
         student_ckpt: str | None = None,
+        inherit: Sequence[str] | dict[str, str] | None = None,
         allow_random_teacher: bool = False,
         distill_weight: float = 1.0,
         teacher_dtype: str | None = None,
@@ -153,6 +161,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._load_teacher(teacher_ckpt)
             if student_ckpt:
                 self._load_student(student_ckpt)
+        # Before the teacher changes its number format.
+        self._inherited = inherited_weights(
+            self.student, self.teacher, inherit or {}
+        )
         self.teacher_input = TeacherInput(
             self.data_preprocessor, self.teacher.data_preprocessor
         )
@@ -219,6 +231,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self.student.init_weights()
         with preserved_random_state():
             super().init_weights()
+        self.student.load_state_dict(self._inherited, strict=False)
+        self._inherited = {}
 
     def _dry_run(self, size: tuple[int, int]) -> None:
         """Tries one image; see :mod:`cankd_mm.algorithms.dry_run`."""
