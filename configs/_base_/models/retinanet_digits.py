@@ -3,6 +3,7 @@ base_channels = 8
 neck_channels = 48
 
 model = dict(
+    _scope_='mmdet',
     type='RetinaNet',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
