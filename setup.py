@@ -21,6 +21,7 @@ class BuildWithMim(build_py):
     """
 
     def run(self) -> None:
+        """Builds the package, then its ``.mim`` folder."""
         super().run()
         editable = getattr(self, 'editable_mode', False)
         parent = ROOT if editable else Path(self.build_lib)
@@ -44,6 +45,7 @@ def read_version() -> str:
 
 
 def read_readme() -> str:
+    """The project's page."""
     readme = ROOT / 'README.md'
     return readme.read_text() if readme.exists() else ''
 

@@ -1,10 +1,13 @@
 """Config paths of packages. Our own configs: tests/test_packaging.py."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.hub import get_config
 
+import cankd_mm
 from cankd_mm.compat import config_scopes
 
 DETECTOR = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
@@ -53,3 +56,17 @@ def test_needed_where_mmengine_does_not_list_us(monkeypatch):
     assert not config_scopes.needed()
     monkeypatch.delitem(MODULE2PACKAGE, 'cankd_mm')
     assert config_scopes.needed()
+
+
+@pytest.mark.skipif(
+    not (Path(cankd_mm.__file__).parent / '.mim').exists(),
+    reason='this checkout is not installed (pip install -e .)',
+)
+def test_our_configs_are_found_in_an_editable_install(tmp_path):
+    path = 'cankd_mm::digits/baseline_retinanet.py'
+    file = tmp_path / 'config.py'
+    file.write_text(f'_base_ = [{path!r}]\n')
+    config = Config.fromfile(file)
+    assert config.model.type.endswith('RetinaNet')
+    assert "'cankd_mm'" not in repr(config.get('_scope_', config.model))
+    assert 'model' in get_config(path)

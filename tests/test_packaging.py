@@ -1,0 +1,147 @@
+"""What the source distribution and the wheel hold, and that it works there."""
+
+import os
+import shutil
+import sys
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from tests.commands import ROOT, run
+
+PIP = (sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet')
+OFFLINE = ('--no-deps', '--no-build-isolation', '--no-index')
+
+USE_THE_WHEEL = """
+import sys
+from pathlib import Path
+import cankd_mm
+from mmengine.config import Config
+from mmengine.hub import get_config, get_model
+
+package = Path(cankd_mm.__file__).parent
+assert package.parent == Path(sys.argv[1]), package
+
+file = Path('config.py')
+file.write_text("_base_ = ['cankd_mm::digits/cankd_retinanet.py']")
+config = Config.fromfile(file)
+assert config.model.type == 'mmrazor.FrozenTeacherDistill'
+assert 'cankd_mm::' not in config.pretty_text
+assert "_scope_='cankd_mm'" not in config.pretty_text.replace(' ', '')
+
+same = get_config('cankd_mm::digits/cankd_retinanet.py')
+assert same.model.type == config.model.type
+assert Path(same.filename).is_relative_to(package / '.mim')
+model = get_model('cankd_mm::digits/cankd_retinanet.py')
+print('built:', type(model).__name__)
+"""
+
+
+@pytest.fixture(scope='module')
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the sources: a build leaves files where it runs."""
+    copy = tmp_path_factory.mktemp('checkout') / 'cankd_mm'
+    skip = ('.*', 'work_dirs', 'data', 'build', 'dist', '*.egg-info')
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(*skip, '__pycache__')
+    )
+    return copy
+
+
+@pytest.fixture(scope='module')
+def wheel(checkout, tmp_path_factory) -> zipfile.ZipFile:
+    """The wheel made from the source distribution, as installers make it."""
+    folder = tmp_path_factory.mktemp('wheel')
+    make_sdist = 'import os, setuptools; os.chdir({!r}); exec(open("setup.py")'
+    make_sdist += '.read(), dict(__name__="__main__", __file__="setup.py"))'
+    run(
+        sys.executable,
+        '-c',
+        make_sdist.format(str(checkout)),
+        '--quiet',
+        'sdist',
+        '--dist-dir',
+        folder,
+    )
+    (sdist,) = folder.glob('*.tar.gz')
+    run(*PIP, 'wheel', *OFFLINE, '--wheel-dir', folder, sdist)
+    (path,) = folder.glob('*.whl')
+    with zipfile.ZipFile(path) as file:
+        yield file
+
+
+def project_files(*folders: str) -> set[str]:
+    """Configs and tools of the checkout, relative to it."""
+    return {
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for suffix in ('md', 'pth', 'py', 'sh', 'yml')
+        for path in (ROOT / folder).rglob(f'*.{suffix}')
+    }
+
+
+def test_wheel_holds_configs_and_tools_for_mim(wheel):
+    prefix = 'cankd_mm/.mim/'
+    held = {
+        name.removeprefix(prefix)
+        for name in wheel.namelist()
+        if name.startswith(prefix)
+    }
+    assert held == project_files('configs', 'tools') | {'model-index.yml'}
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    folders = {name.partition('/')[0] for name in wheel.namelist()}
+    version = _metadata(wheel)['Version']
+    assert folders == {'cankd_mm', f'cankd_mm-{version}.dist-info'}
+    modules = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / 'cankd_mm').rglob('*.py')
+        if '.mim' not in path.parts
+    }
+    assert modules <= set(wheel.namelist())
+
+
+def test_installing_never_touches_torch_or_openmmlab(wheel):
+    required = [
+        line
+        for line in _metadata(wheel).get_all('Requires-Dist')
+        if 'extra ==' not in line
+    ]
+    assert any(line.startswith('joblib') for line in required)
+    for line in required:
+        assert not line.startswith(('torch', 'mm', 'onedl', 'opencv'))
+
+
+def test_both_stacks_are_extras(wheel):
+    metadata = _metadata(wheel)
+    extras = set(metadata.get_all('Provides-Extra'))
+    assert extras == {'onedl', 'stock', 'tests', 'optional'}
+    python = set(metadata['Requires-Python'].split(','))
+    assert python == {'>=3.10', '<3.13'}
+
+
+def test_config_paths_and_the_hub_work_from_a_wheel(wheel, tmp_path):
+    site = tmp_path / 'site'
+    wheel.extractall(site)
+    script = tmp_path / 'use.py'
+    script.write_text(f'import os; os.chdir({str(tmp_path)!r})\n')
+    with script.open('a') as file:
+        file.write(USE_THE_WHEEL)
+    output = run(sys.executable, script, site, PYTHONPATH=str(site))
+    assert 'built: FrozenTeacherDistill' in output
+
+
+def test_an_editable_install_links_configs_and_tools(checkout, tmp_path):
+    run(*PIP, 'install', *OFFLINE, '--prefix', tmp_path, '-e', checkout)
+    mim = checkout / 'cankd_mm' / '.mim'
+    for name in ('configs', 'tools', 'model-index.yml'):
+        assert (mim / name).is_symlink()
+        assert os.path.samefile(mim / name, checkout / name)
+
+
+def _metadata(wheel: zipfile.ZipFile):
+    (name,) = (n for n in wheel.namelist() if n.endswith('/METADATA'))
+    return message_from_bytes(wheel.read(name))
