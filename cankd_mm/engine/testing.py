@@ -106,21 +106,27 @@ def _what(cfg: Config, is_distilled: bool) -> str:
 
 
 def _paint(cfg: Config, folder: str) -> None:
-    hook = cfg.get('default_hooks', {}).get('visualization')
-    if hook is None:
-        raise ValueError(
-            f'--show-dir={folder!r} needs default_hooks.visualization in the '
-            "config (dict(type='DetVisualizationHook') or 'SegVisualization"
-            "Hook')"
-        )
+    """Makes the task library's visualization hook paint into ``folder``."""
+    kind = 'Seg' if cfg.get('default_scope') == 'mmseg' else 'Det'
+    # Config.setdefault returns a copy of a dict, so set, then get.
+    cfg.setdefault('default_hooks', {})
+    cfg.default_hooks.setdefault(
+        'visualization', dict(type=f'{kind}VisualizationHook')
+    )
+    cfg.setdefault(
+        'visualizer',
+        dict(
+            type=f'{kind}LocalVisualizer',
+            vis_backends=[dict(type='LocalVisBackend')],
+            name='visualizer',
+        ),
+    )
+    hook = cfg.default_hooks.visualization
     hook.draw = True
     if 'Det' in hook.type:
         hook.test_out_dir = str(Path(folder).resolve())
     else:
         cfg.visualizer.save_dir = folder
-        cfg.visualizer.setdefault(
-            'vis_backends', [dict(type='LocalVisBackend')]
-        )
 
 
 def _dump(cfg: Config, path: str):

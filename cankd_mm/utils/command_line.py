@@ -73,7 +73,7 @@ def prepare_distributed(cfg: Config) -> None:
         )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    wrapper = cfg.setdefault('model_wrapper_cfg', {})
+    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
     wrapper.setdefault('type', 'MMDistributedDataParallel')
     if wrapper['type'] == 'MMDistributedDataParallel':
         wrapper.setdefault('broadcast_buffers', False)
@@ -81,3 +81,4 @@ def prepare_distributed(cfg: Config) -> None:
             'find_unused_parameters', cfg.get('find_unused_parameters', False)
         )
         wrapper['device_ids'] = None
+    cfg.model_wrapper_cfg = wrapper
