@@ -8,6 +8,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.commands import ROOT, run
 
@@ -140,6 +141,16 @@ def test_an_editable_install_links_configs_and_tools(checkout, tmp_path):
     for name in ('configs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()
         assert os.path.samefile(mim / name, checkout / name)
+
+
+def test_the_model_index_lists_existing_configs():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    for metafile in index['Import']:
+        listed = yaml.safe_load((ROOT / metafile).read_text())['Models']
+        folder = (ROOT / metafile).parent
+        assert {model['Config'] for model in listed} == {
+            str(path.relative_to(ROOT)) for path in folder.glob('*.py')
+        }
 
 
 def _metadata(wheel: zipfile.ZipFile):

@@ -120,8 +120,6 @@ install_stack() {
         return
     fi
     say "Keeping the stock OpenMMLab stack:" $stock
-    timed "Installing MMRazor and cankd_mm" \
-        pip_install 'mmrazor==1.0.0' -e "$ROOT"
     "$PYTHON" - <<'EOF' || fail "this stock stack is incomplete. Install the" \
         "rest: $PYTHON -m pip install --no-build-isolation -r" \
         "requirements/openmmlab.txt"
@@ -135,6 +133,8 @@ missing = [
 ]
 sys.exit(f'[setup] missing: {", ".join(missing)}' if missing else 0)
 EOF
+    timed "Installing MMRazor and cankd_mm" \
+        pip_install 'mmrazor==1.0.0' -e "$ROOT"
 }
 
 # A fingerprint of this checkout, this script, and what it installs.

@@ -183,7 +183,7 @@ def test_a_class_that_the_user_allows_is_loaded(tmp_path, mechanism):
         mechanism != 'of this torch'
         or not checkpoint_loading._has_allow_list()
     ):
-        pytest.skip('torch < 2.6 has no list that a user can add to')
+        pytest.skip('no list that a user can add to')
     from argparse import Namespace
 
     with torch.serialization.safe_globals([Namespace]):
