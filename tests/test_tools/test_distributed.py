@@ -70,6 +70,7 @@ def test_stopped_distillation_trains_on_in_two_processes(tmp_path):
         '--cfg-options',
         'custom_hooks.0.type=mmrazor.StopDistillHook',
         'custom_hooks.0.stop_epoch=1',
+        'log_processor.window_size=1',
         *data_options(),
         *training_options(epochs=2),
         PORT='29613',

@@ -100,7 +100,7 @@ def test_predictions_are_written_and_painted(distilled, tmp_path):
         *data_options(),
     )
     assert len(pickle.loads(out.read_bytes())) == 24
-    assert len(list(tmp_path.glob('**/painted/**/*.png'))) == 24
+    assert len(list(tmp_path.glob('**/painted/**/*.jpg'))) == 24
 
 
 def test_resume_goes_on_where_the_run_stopped(distilled, tmp_path):
