@@ -6,8 +6,8 @@ from statistics import median
 
 import numpy as np
 import torch
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
 
@@ -30,7 +30,7 @@ class Prediction:
     true_labels: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass
 class Evaluation:
     """What is known about one trained model.
 
@@ -38,16 +38,15 @@ class Evaluation:
         mAP: COCO's mean average precision, in percent.
         AP50: The same at IoU 0.5.
         parameters: How many the model has.
-        ms_per_image: Median over single images, from the decoded image to
-            the boxes.
         predictions: On the first validation images.
+        ms_per_image: Filled in by :func:`time_per_image`.
     """
 
     mAP: float
     AP50: float
     parameters: int
-    ms_per_image: float
     predictions: list[Prediction]
+    ms_per_image: float = float('nan')
 
     def summary(self) -> dict:
         """The figures, rounded for the json file."""
@@ -59,27 +58,20 @@ class Evaluation:
         )
 
 
-def evaluate(
-    cfg: Config, checkpoint: str, num_pictures: int = 5
-) -> Evaluation:
-    """Evaluates a checkpoint with the test set and metric of its config.
+def evaluate(runner: Runner, num_pictures: int = 8) -> Evaluation:
+    """Evaluates a model with the test set and metric of its config.
 
     Args:
-        cfg: A plain detector's config.
-        checkpoint: Its weights.
+        runner: Of a plain detector's config, ``load_from`` its weights.
         num_pictures: How many predictions to keep.
     """
-    cfg.load_from = checkpoint
-    runner = Runner.from_cfg(cfg)
     metrics = runner.test()
-    model = runner.model.eval()
-    dataset = runner.test_dataloader.dataset
+    model, dataset = runner.model, runner.test_dataloader.dataset
     return Evaluation(
         # CocoMetric says nothing where no box was found.
         mAP=100 * metrics.get('coco/bbox_mAP', 0.0),
         AP50=100 * metrics.get('coco/bbox_mAP_50', 0.0),
         parameters=sum(p.numel() for p in model.parameters()),
-        ms_per_image=time_per_image(model, dataset),
         predictions=[
             _predict(model, dataset[index])
             for index in range(min(num_pictures, len(dataset)))
@@ -89,30 +81,39 @@ def evaluate(
 
 @torch.no_grad()
 def time_per_image(
-    model, dataset, num_images: int = 50, num_warm_up: int = 10
-) -> float:
+    models: dict[str, BaseModel],
+    dataset: BaseDataset,
+    num_images: int = 50,
+    num_warm_up: int = 10,
+) -> dict[str, float]:
     """Median milliseconds from a decoded image to its boxes, batch size 1.
 
+    The models take turns on every image, so that whatever else the machine
+    does slows all of them.
+
     Args:
-        model: A detector in evaluation mode.
+        models: Detectors in evaluation mode.
         dataset: Where the images come from; reading them is not timed.
         num_images: How many are timed.
         num_warm_up: How many go before, untimed.
     """
-    on_gpu = next(model.parameters()).is_cuda
-    times = []
+    times = {name: [] for name in models}
     for index in range(num_warm_up + num_images):
         batch = pseudo_collate([dataset[index % len(dataset)]])
-        start = time.perf_counter()
-        model.test_step(batch)
-        if on_gpu:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 1000 * median(times[num_warm_up:])
+        for name, model in models.items():
+            start = time.perf_counter()
+            model.test_step(batch)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times[name].append(time.perf_counter() - start)
+    return {
+        name: 1000 * median(values[num_warm_up:])
+        for name, values in times.items()
+    }
 
 
 @torch.no_grad()
-def _predict(model, item: dict) -> Prediction:
+def _predict(model: BaseModel, item: dict) -> Prediction:
     image = item['inputs'].permute(1, 2, 0).numpy()
     sample = model.test_step(pseudo_collate([item]))[0]
     found, true = sample.pred_instances.cpu(), sample.gt_instances

@@ -13,7 +13,11 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 import cankd_mm
 from cankd_mm.datasets import DigitsSpec, make_digits
-from cankd_mm.quickstart.evaluation import Evaluation, evaluate
+from cankd_mm.quickstart.evaluation import (
+    Evaluation,
+    evaluate,
+    time_per_image,
+)
 from cankd_mm.quickstart.figure import save_report
 from cankd_mm.quickstart.progress import Curves, ProgressHook
 from cankd_mm.quickstart.table import table
@@ -72,14 +76,14 @@ def quickstart(options: Options) -> dict:
             teacher = _configs() / 'teacher_retinanet.pth'
             # The distilled student is a plain detector by now.
             distilled = student_path(distilled)
-            results = {
-                role: _evaluate(role, config, checkpoint, options)
-                for role, config, checkpoint in (
-                    ('teacher', 'teacher', teacher),
-                    ('baseline', 'baseline', baseline),
-                    ('distilled', 'baseline', distilled),
-                )
-            }
+            results = _evaluate_all(
+                dict(
+                    teacher=('teacher', teacher),
+                    baseline=('baseline', baseline),
+                    distilled=('baseline', distilled),
+                ),
+                options,
+            )
 
         _say('4/4  Painting the report')
         picture = options.work_dir / 'report.png'
@@ -104,12 +108,25 @@ def _train(role: str, config: str, options: Options) -> tuple[Path, Curves]:
     return Path(find_latest_checkpoint(cfg.work_dir)), progress.curves
 
 
-def _evaluate(
-    role: str, config: str, checkpoint: Path, options: Options
-) -> Evaluation:
-    cfg = _config(f'{role}_evaluation', config, options)
-    with _quiet(Path(cfg.work_dir)):
-        return evaluate(cfg, str(checkpoint))
+def _evaluate_all(
+    models: dict[str, tuple[str, Path]], options: Options
+) -> dict[str, Evaluation]:
+    """Evaluates every model of ``role: (config, checkpoint)``."""
+    results, runners = {}, {}
+    for role, (config, checkpoint) in models.items():
+        cfg = _config(f'{role}_evaluation', config, options)
+        cfg.load_from = str(checkpoint)
+        with _quiet(Path(cfg.work_dir)):
+            runners[role] = Runner.from_cfg(cfg)
+            results[role] = evaluate(runners[role])
+        _say(f'     {role}: {results[role].mAP:.1f} mAP')
+    times = time_per_image(
+        {role: runner.model for role, runner in runners.items()},
+        runners['teacher'].test_dataloader.dataset,
+    )
+    for role, milliseconds in times.items():
+        results[role].ms_per_image = milliseconds
+    return results
 
 
 def _config(folder: str, config: str, options: Options) -> Config:

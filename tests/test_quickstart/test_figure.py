@@ -36,9 +36,13 @@ def test_wrong_digit_is_wrong_however_well_it_lies():
     )
 
 
-def test_second_box_on_one_digit_is_wrong():
-    assert painted([TRUTH[0], TRUTH[0]], [3, 3], [0.9, 0.8]) == sorted(
-        [figure._RIGHT, figure._WRONG, figure._MISSED]
+def test_of_two_boxes_on_one_place_the_surer_is_painted():
+    boxes = [TRUTH[0], TRUTH[0]]
+    assert painted(boxes, [3, 4], [0.9, 0.8]) == sorted(
+        [figure._RIGHT, figure._MISSED]
+    )
+    assert painted(boxes, [3, 4], [0.8, 0.9]) == sorted(
+        [figure._WRONG, figure._MISSED, figure._MISSED]
     )
 
 
