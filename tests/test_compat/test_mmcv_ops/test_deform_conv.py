@@ -9,6 +9,7 @@ from mmcv.ops import (
 )
 
 from cankd_mm.compat import mmcv_ops
+from cankd_mm.compat.mmcv_ops import deform_conv
 
 from . import reference
 
@@ -114,6 +115,21 @@ def test_gradients_of_a_batch_add_up():
         out = deform_conv2d(x[part], offset[part], weight, *geometry[1:])
         parts += torch.autograd.grad(out.square().sum(), weight)
     torch.testing.assert_close(parts[0], parts[1] + parts[2])
+
+
+def test_kernel_gradient_is_scaled_and_added_to_the_buffer():
+    x, offset, mask, weight, _ = problem(*GEOMETRIES['plain'])
+    grad = torch.ones(2, 6, *mask.shape[2:], dtype=torch.float64)
+    options = dict(kW=3, kH=3, dW=1, dH=1, padW=1, padH=1)
+    options.update(dilationW=1, dilationH=1, group=1, deformable_group=1)
+    buffers = torch.zeros_like(weight), torch.ones_like(weight)
+    for buffer, scale in zip(buffers, (1, 0.5), strict=True):
+        deform_conv.deform_conv_backward_parameters(
+            x, offset, grad, buffer, None, None, scale=scale, im2col_step=2,
+            **options,
+        )  # fmt: skip
+    assert buffers[0].all()
+    torch.testing.assert_close(buffers[1], 1 + buffers[0] / 2)
 
 
 @pytest.mark.parametrize(

@@ -140,15 +140,14 @@ def test_soft_nms_of_no_boxes():
     assert kept.shape == (0,)
 
 
-def test_soft_nms_drops_by_moving_the_last_box():
-    # The dropped box 1 leaves its place to box 3: among equal scores, 3
-    # comes before 2, as in mmcv.
-    boxes = torch.tensor(
-        [[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10.0]]
-    )
-    scores = torch.tensor([0.9, 0.8, 0.5, 0.5])
+def test_soft_nms_fills_the_place_of_dropped_boxes_from_the_end():
+    # Boxes 1 and 2 are dropped; 4 takes the place of 1 and 3 that of 2, and
+    # so 4 is the first of the two equal scores, as in mmcv.
+    same, one, other = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
+    boxes = torch.tensor([same, same, same, one, other]).float()
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.5, 0.5])
     dets, kept = soft_nms(boxes, scores, 0.5, min_score=0.1, method='naive')
-    assert kept.tolist() == [0, 3, 2]
+    assert kept.tolist() == [0, 4, 3]
     assert torch.equal(dets[:, :4], boxes[kept])
 
 
