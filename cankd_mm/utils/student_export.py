@@ -4,12 +4,21 @@ import os
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from cankd_mm.utils.checkpoint import (
+    LoadReport,
+    load_weights,
     read_checkpoint,
     student_state_dict,
     weights_of,
 )
+from cankd_mm.utils.distillation_config import (
+    is_distillation,
+    plain_student_config,
+)
+from cankd_mm.utils.model_config import build_model
 
 # Of a checkpoint's meta information, what still holds for the student alone.
 _META = ('dataset_meta', 'epoch', 'iter', 'seed', 'time', 'mmengine_version')
@@ -53,3 +62,26 @@ def export_student(checkpoint: str | Path, out: str | Path) -> Path:
     torch.save(dict(state_dict=student, meta=kept), unfinished)
     unfinished.replace(out)
     return out
+
+
+def check_student(config: str | Path, student: str | Path) -> LoadReport:
+    """Loads an exported student into the plain model of its config.
+
+    Args:
+        config: The distillation config, or the plain student's.
+        student: What :func:`export_student` wrote.
+
+    Raises:
+        ValueError: A key is missing, unexpected or of another shape.
+    """
+    cfg = Config.fromfile(config)
+    if is_distillation(cfg):
+        cfg = plain_student_config(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        model = build_model(cfg.model, 'model')
+    report = load_weights(model, str(student), 'student')
+    if report.missing or report.unexpected or report.mis_shaped:
+        raise ValueError(
+            f'{report}. Keys that do not fit:\n{report.offenders()}'
+        )
+    return report

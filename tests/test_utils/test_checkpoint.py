@@ -1,0 +1,85 @@
+"""Loading says what it did, and what did not fit."""
+
+import pytest
+import torch
+from torch import nn
+
+from cankd_mm.utils.checkpoint import (
+    load_state,
+    load_weights,
+    read_checkpoint,
+    student_state_dict,
+    weights_of,
+)
+
+
+def _model(width: int = 4) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, width, 1), nn.BatchNorm2d(width))
+
+
+def test_everything_matches():
+    report = load_state(_model(), _model().state_dict(), 'here')
+    assert report.coverage == 1
+    assert not (report.missing or report.unexpected or report.mis_shaped)
+    assert str(report).startswith('here: 6 matched, 0 missing')
+
+
+def test_missing_unexpected_and_mis_shaped_keys_are_told_apart():
+    model, state = _model(), _model().state_dict()
+    kept = model[0].weight.detach().clone()
+    state['0.weight'] = torch.zeros(5, 3, 1, 1)
+    state['2.weight'] = torch.zeros(1)
+    del state['1.running_mean']
+    report = load_state(model, state, 'here')
+    assert report.mis_shaped == [('0.weight', (5, 3, 1, 1), (4, 3, 1, 1))]
+    assert report.missing == ['1.running_mean']
+    assert report.unexpected == ['2.weight']
+    assert torch.equal(model[0].weight, kept)
+    assert report.offenders(2).splitlines() == [
+        '  mis-shaped 0.weight: checkpoint (5, 3, 1, 1), model (4, 3, 1, 1)',
+        '  missing 1.running_mean',
+    ]
+
+
+def test_coverage_is_the_smaller_of_numbers_and_tensors():
+    model, state = _model(), _model().state_dict()
+    del state['1.weight']  # 4 of 32 numbers, 1 of 6 tensors
+    assert load_state(model, dict(state), '').coverage == 5 / 6
+    state = _model().state_dict()
+    del state['0.weight']  # 12 of 32 numbers
+    assert load_state(model, state, '').coverage == 20 / 32
+
+
+def test_scalars_of_other_shape_are_reported():
+    module = nn.Module()
+    module.scale = nn.Parameter(torch.tensor(1.0))
+    report = load_state(module, dict(scale=torch.zeros(2)), '')
+    assert report.mis_shaped == [('scale', (2,), ())]
+
+
+def test_too_little_coverage_is_an_error(tmp_path):
+    torch.save(dict(state_dict=_model().state_dict()), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='expected at least 99 %'):
+        load_weights(_model(5), str(tmp_path / 'a.pth'), 'model.x', 0.99)
+
+
+@pytest.mark.parametrize('wrap', ['state_dict', 'model', None])
+def test_wrapped_and_bare_state_dicts_are_read(tmp_path, wrap):
+    state = {f'module.{k}': v for k, v in _model().state_dict().items()}
+    path = tmp_path / 'a.pth'
+    torch.save({wrap: state} if wrap else state, path)
+    found = weights_of(read_checkpoint(str(path), 'key'), str(path), 'key')
+    assert found.keys() == _model().state_dict().keys()
+
+
+def test_file_without_weights_is_an_error(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=dict(epoch=1)), path)
+    with pytest.raises(ValueError, match='holds no weights'):
+        load_weights(_model(), str(path), 'model.teacher_ckpt')
+
+
+def test_student_is_told_from_teacher_and_distiller():
+    state = {'architecture.a': 1, 'teacher.a': 2, 'distiller.b': 3}
+    assert student_state_dict(state) == {'a': 1}
+    assert student_state_dict({'a': 1}) == {'a': 1}

@@ -1,0 +1,79 @@
+"""The student comes out of a distillation checkpoint, whole and plain."""
+
+import sys
+
+import pytest
+import torch
+
+from cankd_mm.utils.student_export import (
+    check_student,
+    export_student,
+    student_path,
+)
+from tests import tiny_models
+from tests.commands import run_tool, run_unchecked
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint as a data-parallel run with a mean of weights leaves it."""
+    from mmrazor.registry import MODELS
+
+    model = MODELS.build(
+        tiny_models.distillation(
+            tiny_models.retinanet(), tiny_models.retinanet(16)
+        )
+    )
+    path = tmp_path / 'epoch_1.pth'
+    state = {f'module.{k}': v for k, v in model.state_dict().items()}
+    meta = dict(epoch=1, cfg='model = ...', dataset_meta=dict(classes=('a',)))
+    torch.save(dict(state_dict=state, meta=meta, optimizer={}), path)
+    config = tmp_path / 'distillation.py'
+    config.write_text(
+        "default_scope = 'mmdet'\n"
+        f'model = dict(architecture={tiny_models.retinanet().to_dict()!r})\n'
+    )
+    return path, config, model
+
+
+def test_exported_weights_equal_the_students(checkpoint):
+    path, config, model = checkpoint
+    out = export_student(path, student_path(path))
+    assert out.name == 'epoch_1_student.pth'
+    content = torch.load(out, weights_only=True)
+    assert content.keys() == {'state_dict', 'meta'}
+    assert content['meta'] == dict(epoch=1, dataset_meta=dict(classes=('a',)))
+    expected = model.student.state_dict()
+    assert content['state_dict'].keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(content['state_dict'][name], value)
+    assert check_student(config, out).coverage == 1
+
+
+def test_plain_checkpoint_is_refused(tmp_path):
+    path = tmp_path / 'plain.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1))), path)
+    with pytest.raises(ValueError, match='holds no student'):
+        export_student(path, tmp_path / 'out.pth')
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_student_of_another_config_is_found_out(checkpoint, tmp_path):
+    path, config, _ = checkpoint
+    out = export_student(path, student_path(path))
+    config.write_text(
+        config.read_text().replace("'num_classes': 3", "'num_classes': 4")
+    )
+    with pytest.raises(ValueError, match='mis-shaped bbox_head.retina_cls'):
+        check_student(config, out)
+
+
+def test_tool_exports_checks_and_overwrites_nothing(checkpoint):
+    path, config, _ = checkpoint
+    output = run_tool('export_student.py', config, path, '--check')
+    assert '100.0 % of the weights loaded' in output
+    code, output = run_unchecked(
+        sys.executable, 'tools/export_student.py', config, path
+    )
+    assert code != 0 and '--force' in output
+    run_tool('export_student.py', config, path, '--force')
