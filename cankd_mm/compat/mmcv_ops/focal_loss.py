@@ -82,7 +82,8 @@ def _sigmoid_terms(input, target, weight, alpha):
     positive = target[:, None] == classes
     # The sigmoid of -x instead of 1 - p keeps small probabilities exact.
     p = torch.where(positive, logits, -logits).sigmoid()
-    balance = torch.where(positive, alpha, 1 - alpha).to(logits)
+    flag = positive.to(logits)
+    balance = alpha * flag + (1 - alpha) * (1 - flag)
     if len(weight):
         balance = balance * _class_weight(weight, target)[:, None]
     return p, positive, balance
