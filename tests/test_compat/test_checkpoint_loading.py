@@ -197,17 +197,20 @@ def test_a_class_that_the_user_allows_is_loaded(tmp_path, mechanism):
 
 
 def test_torch_load_is_its_own_again_after_a_load_and_a_refusal(tmp_path):
-    before = (
-        torch.serialization.get_safe_globals()
-        if hasattr(torch.serialization, 'get_safe_globals')
-        else None
-    )
     load({}, tmp_path / 'a.pth')
     with pytest.raises(UnsafeCheckpointError):
         load(dict(meta=Attack(tmp_path / 'ran')), tmp_path / 'b.pth')
     assert torch.load is TORCH_LOAD
-    if before is not None:
-        assert torch.serialization.get_safe_globals() == before
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.serialization, 'safe_globals'),
+    reason='this torch has no list that a user can add to',
+)
+def test_the_users_list_is_as_it_was_after_a_load(tmp_path):
+    with torch.serialization.safe_globals([Attack]):
+        load({}, tmp_path / 'a.pth')
+        assert torch.serialization.get_safe_globals() == [Attack]
 
 
 def test_other_threads_load_as_before(tmp_path):

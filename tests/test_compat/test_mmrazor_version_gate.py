@@ -49,6 +49,11 @@ def test_not_needed_for_a_version_that_mmrazor_accepts(
     assert not gate.needed()
 
 
+def test_not_needed_for_a_version_that_is_too_old(newer_mmcv, monkeypatch):
+    monkeypatch.setattr(mmcv, '__version__', '1.7.0')
+    assert not gate.needed()
+
+
 def test_not_needed_once_mmrazor_accepts_newer_versions(
     newer_mmcv, monkeypatch
 ):
