@@ -29,6 +29,13 @@ def parse_args() -> argparse.Namespace:
         '--seed', type=int, default=0, help='seed of both students (0)'
     )
     parser.add_argument(
+        '--threads',
+        type=int,
+        default=1,
+        help='CPU threads of torch (1: the models are small, and the figures '
+        'depend a little on the number)',
+    )
+    parser.add_argument(
         '--device',
         choices=['auto', 'cpu'],
         default='auto',
@@ -52,7 +59,12 @@ def main() -> None:
     from cankd_mm.quickstart import Options, quickstart
 
     quickstart(
-        Options(work_dir=args.work_dir, seed=args.seed, smoke=args.smoke)
+        Options(
+            work_dir=args.work_dir,
+            seed=args.seed,
+            threads=args.threads,
+            smoke=args.smoke,
+        )
     )
 
 

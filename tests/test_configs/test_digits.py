@@ -100,7 +100,7 @@ def test_teacher_is_found_from_any_directory(path, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     'task, metric, reached',
-    [('retinanet', 'coco/bbox_mAP', 0.8)],
+    [('retinanet', 'coco/bbox_mAP', 0.8), ('segmentor', 'mIoU', 70)],
 )
 def test_shipped_teacher_reaches_its_score(task, metric, reached, tmp_path):
     cfg = Config.fromfile(FOLDER / f'teacher_{task}.py')
