@@ -44,12 +44,6 @@ def read_version() -> str:
     return re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)[1]
 
 
-def read_readme() -> str:
-    """The project's page."""
-    readme = ROOT / 'README.md'
-    return readme.read_text() if readme.exists() else ''
-
-
 def read_requirements(name: str) -> list[str]:
     """The requirements of ``requirements/<name>.txt``, without comments."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
@@ -61,7 +55,7 @@ setup(
     name='cankd_mm',
     version=read_version(),
     description='Knowledge distillation for MMDetection and MMSegmentation',
-    long_description=read_readme(),
+    long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
