@@ -96,14 +96,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         ...         cfg_path='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'),
         ...     teacher_ckpt='retinanet_r101.pth',
         ...     distiller=dict(
-        ...         type='mmrazor.ConfigurableDistiller',
+        ...         type='ConfigurableDistiller',
         ...         student_recorders=dict(
         ...             fpn=dict(type='ModuleOutputs', source='neck')),
         ...         teacher_recorders=dict(
         ...             fpn=dict(type='ModuleOutputs', source='neck')),
         ...         distill_losses=dict(
         ...             loss_cankd=dict(
-        ...                 type='mmrazor.CanKDLoss',
+        ...                 type='CanKDLoss',
         ...                 in_channels=256,
         ...                 num_levels=4)),
         ...         loss_forward_mappings=dict(
@@ -149,7 +149,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             for role, model in (('student', student), ('teacher', teacher)):
                 _check_sources(distiller.get(f'{role}_recorders'), model, role)
             super().__init__(
-                distiller=distiller,
+                # Recorders are known in MMRazor's scope alone.
+                distiller={'_scope_': 'mmrazor', **distiller},
                 teacher=teacher,
                 architecture=student,
                 data_preprocessor=data_preprocessor,

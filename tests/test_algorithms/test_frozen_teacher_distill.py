@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
 from torch import nn
 
@@ -512,6 +513,16 @@ def test_models_come_from_files_packages_dicts_and_as_they_are(tmp_path):
         )
     )
     assert len(by_package.teacher.backbone.layer3) == 2
+
+
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg', 'mmrazor'])
+def test_distiller_is_found_whatever_the_default_scope(scope):
+    config = _retinanet()
+    config.distiller.type = 'ConfigurableDistiller'
+    config.distiller.distill_losses.loss_distill.type = 'CanKDLoss'
+    with DefaultScope.overwrite_default_scope(scope):
+        model = MODELS.build(config)
+    assert len(model.distiller.student_recorders.recorders) == 1
 
 
 def test_unknown_config_file_is_an_error_that_names_the_key():
