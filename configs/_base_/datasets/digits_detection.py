@@ -1,6 +1,7 @@
-# Handwritten digits on 96x96 canvases, made at the first use.
+# Handwritten digits on 96x96 canvases, with boxes.
+_base_ = './digits.py'
+
 default_scope = 'mmdet'
-data_root = 'work_dirs/digits'
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -27,33 +28,11 @@ test_pipeline = [
     ),
 ]
 
-# Reading sixteen small images takes a few milliseconds: a worker process
-# would only compete with training for the cores.
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='DigitsDetectionDataset',
-        split='train',
-        data_root=data_root,
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type='DigitsDetectionDataset', pipeline=train_pipeline)
 )
 val_dataloader = dict(
-    batch_size=50,
-    num_workers=0,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='DigitsDetectionDataset',
-        split='val',
-        data_root=data_root,
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type='DigitsDetectionDataset', pipeline=test_pipeline)
 )
 test_dataloader = val_dataloader
 

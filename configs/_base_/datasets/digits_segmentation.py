@@ -1,6 +1,7 @@
 # The masks of the handwritten digits: background and ten classes.
+_base_ = './digits.py'
+
 default_scope = 'mmseg'
-data_root = 'work_dirs/digits'
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -9,32 +10,11 @@ train_pipeline = [
 ]
 test_pipeline = train_pipeline
 
-# No worker process, as for detection.
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='DigitsSegmentationDataset',
-        split='train',
-        data_root=data_root,
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(type='DigitsSegmentationDataset', pipeline=train_pipeline)
 )
 val_dataloader = dict(
-    batch_size=50,
-    num_workers=0,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='DigitsSegmentationDataset',
-        split='val',
-        data_root=data_root,
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    dataset=dict(type='DigitsSegmentationDataset', pipeline=test_pipeline)
 )
 test_dataloader = val_dataloader
 
