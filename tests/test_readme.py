@@ -43,8 +43,8 @@ def test_connector_of_the_readme_bridges_other_channels(pair):
     model.update(teacher_ckpt=None, allow_random_teacher=True)
     model.architecture.backbone.update(depth=18, init_cfg=None)
     model.architecture.neck.in_channels = [64, 128, 256, 512]
-    DefaultScope.get_instance('readme', scope_name='mmdet')
-    built = MODELS.build(model)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(model)
     channels = [
         tuple(weight.shape[:2])
         for name, weight in built.distiller.connectors.named_parameters()

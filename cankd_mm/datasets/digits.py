@@ -52,6 +52,7 @@ class DigitsSpec:
     seed: int = 0
 
     def __post_init__(self):
+        """Refuses what cannot be drawn."""
         for name in ('digits_per_image', 'digit_size'):
             low, high = getattr(self, name)
             # Configs write lists; a tuple keeps the spec hashable.

@@ -26,8 +26,8 @@ def build(path: Path):
     model.update(teacher_ckpt=None, allow_random_teacher=True)
     model.dry_run_size = (128, 128)
     model.architecture.backbone.init_cfg = None
-    DefaultScope.get_instance(path.stem, scope_name='mmdet')
-    built = MODELS.build(model)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(model)
     built.init_weights()
     return built.train()
 
