@@ -3,6 +3,9 @@
 import logging
 
 import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 import cankd_mm  # noqa: F401  (compatibility before any test imports MMRazor)
 
@@ -21,11 +24,18 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def own_globals(monkeypatch):
+    """Keeps what a runner leaves in the process from other tests."""
+    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        monkeypatch.setattr(
+            manager, '_instance_dict', manager._instance_dict.copy()
+        )
+
+
 @pytest.fixture
 def logged():
     """Messages of MMEngine's current logger, as they come."""
-    from mmengine.logging import MMLogger
-
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())

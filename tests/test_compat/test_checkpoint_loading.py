@@ -13,12 +13,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
+from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader, Runner, checkpoint
-from mmengine.visualization import Visualizer
 from torch import nn
 
 from cankd_mm.compat import checkpoint_loading
@@ -312,15 +310,6 @@ class Accuracy(BaseMetric):
         return dict(acc=np.float64(0.5))
 
 
-@pytest.fixture
-def own_globals(monkeypatch):
-    """Keeps what a runner leaves in the process from other tests."""
-    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        monkeypatch.setattr(
-            manager, '_instance_dict', manager._instance_dict.copy()
-        )
-
-
 def toy_runner(work_dir, epochs: int, **arguments) -> Runner:
     def loader(shuffle):
         return dict(
@@ -364,9 +353,7 @@ class AfterResume(Hook):
         )
 
 
-def test_a_run_resumes_from_its_own_checkpoint(
-    tmp_path, mechanism, own_globals
-):
+def test_a_run_resumes_from_its_own_checkpoint(tmp_path, mechanism):
     first = toy_runner(tmp_path / f'first-{mechanism}', epochs=2)
     first.train()
     logs = first.message_hub.log_scalars
