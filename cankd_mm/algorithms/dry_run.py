@@ -14,19 +14,18 @@ from cankd_mm.utils.random_state import preserved_random_state
 
 
 def dry_input(
-    student: nn.Module, size: tuple[int, int], device: torch.device
+    data_preprocessor: nn.Module, size: tuple[int, int], device: torch.device
 ) -> tuple[torch.Tensor, list[BaseDataElement]]:
     """One random image and its meta information.
 
     Args:
-        student: Its first convolution tells the number of input channels.
+        data_preprocessor: The student's; has a mean for each input channel,
+            or none, which stands for three channels.
         size: Height and width in pixels.
         device: Where the image goes.
     """
-    channels = next(
-        (m.in_channels for m in student.modules() if isinstance(m, nn.Conv2d)),
-        3,
-    )
+    mean = getattr(data_preprocessor, 'mean', None)
+    channels = 3 if mean is None else mean.numel()
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, *size, generator=generator).to(device)
     shape = tuple(size)
@@ -57,6 +56,24 @@ def without_traces(*modules: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
+    """Says which model failed on which image, and how to go on.
+
+    Raises:
+        ValueError: In place of whatever the model raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f'the {role} failed on a random image of {size[0]}x{size[1]} '
+            f'pixels, which model.dry_run_size asks for: {error}\nSet '
+            'model.dry_run_size=(height, width) to a size that both models '
+            'take, or None to leave this check out'
+        ) from error
 
 
 def check_teacher(forward: RecordedForward) -> None:

@@ -244,12 +244,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             records_needed(distiller.loss_forward_mappings, from_student=True),
         )
         device = next(self.student.parameters()).device
-        inputs, samples = dry_run.dry_input(self.student, size, device)
+        inputs, samples = dry_run.dry_input(
+            self.data_preprocessor, size, device
+        )
         with dry_run.without_traces(self.student, distiller):
-            with distiller.teacher_recorders:
+            with (
+                dry_run.named_failure('teacher', size),
+                distiller.teacher_recorders,
+            ):
                 self._run_teacher(inputs, samples)
             dry_run.check_teacher(self._teacher_forward)
-            with distiller.student_recorders:
+            with (
+                dry_run.named_failure('student', size),
+                distiller.student_recorders,
+            ):
                 student_forward(inputs, samples)
             untried = dry_run.check_student(student_forward)
             dry_run.check_losses(distiller, untried)

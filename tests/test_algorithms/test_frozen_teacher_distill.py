@@ -272,6 +272,23 @@ def test_dry_run_leaves_no_traces():
         assert torch.equal(value, before[name]), name
 
 
+def test_image_that_a_model_cannot_take_is_an_error_that_names_the_key():
+    config = _retinanet(dry_run_size=(65, 64))
+    config.teacher.backbone.depth = 50
+    config.teacher.neck.in_channels = [64, 128, 256, 513]
+    with pytest.raises(ValueError, match='model.dry_run_size') as error:
+        MODELS.build(config)
+    assert 'the teacher failed on a random image of 65x64' in str(error.value)
+
+
+def test_image_has_the_channels_of_the_preprocessor():
+    config = _retinanet()
+    for model in (config.architecture, config.teacher):
+        model.backbone.in_channels = 1
+        model.data_preprocessor.update(mean=[1.0], std=[1.0], bgr_to_rgb=False)
+    assert MODELS.build(config).student.backbone.conv1.in_channels == 1
+
+
 def test_other_channels_are_an_error_that_names_modules_and_shapes():
     config = tiny_models.distillation(
         tiny_models.retinanet(), tiny_models.retinanet(16, channels=32)
