@@ -53,8 +53,8 @@ def test_coverage_is_the_smaller_of_numbers_and_tensors():
 def test_scalars_of_other_shape_are_reported():
     module = nn.Module()
     module.scale = nn.Parameter(torch.tensor(1.0))
-    report = load_state(module, dict(scale=torch.zeros(2)), '')
-    assert report.mis_shaped == [('scale', (2,), ())]
+    report = load_state(module, dict(scale=torch.zeros(2, 2)), '')
+    assert report.mis_shaped == [('scale', (2, 2), ())]
 
 
 def test_too_little_coverage_is_an_error(tmp_path):
