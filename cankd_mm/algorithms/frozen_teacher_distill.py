@@ -364,10 +364,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 level=logging.WARNING,
             )
         # The teacher keeps the weights that it has, whatever the file holds.
-        for key in [
-            k for k in state_dict if k.startswith(f'{prefix}teacher.')
-        ]:
-            del state_dict[key]
+        _drop(state_dict, f'{prefix}teacher.')
         for key, value in self.teacher.state_dict().items():
             state_dict[f'{prefix}teacher.{key}'] = value
         super()._load_from_state_dict(

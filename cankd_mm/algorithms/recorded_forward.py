@@ -5,7 +5,10 @@ from collections.abc import Mapping
 import torch
 from mmengine.structures import BaseDataElement
 from mmrazor.models.task_modules import RecorderManager
-from mmrazor.models.task_modules.recorder import ParameterRecorder
+from mmrazor.models.task_modules.recorder import (
+    ModuleOutputsRecorder,
+    ParameterRecorder,
+)
 from torch import nn
 
 
@@ -88,11 +91,12 @@ class RecordedForward:
     def _recorded_modules(self) -> list[nn.Module]:
         if self.whole:
             return []
-        modules = dict(self.model.named_modules())
-        sources = {
-            self.recorders.get_recorder(name).source for name in self.needed
-        }
-        return [modules[source] for source in sorted(sources & modules.keys())]
+        recorders = map(self.recorders.get_recorder, self.needed)
+        return [
+            self.model.get_submodule(recorder.source)
+            for recorder in recorders
+            if isinstance(recorder, ModuleOutputsRecorder)
+        ]
 
     def _leave_when_served(self, module, inputs, outputs) -> None:
         if not self.unserved():

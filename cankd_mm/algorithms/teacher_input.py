@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from mmengine.model import ImgDataPreprocessor
 from mmengine.structures import BaseDataElement
 from torch import nn
 
@@ -18,10 +17,15 @@ class _Normalisation:
 
     @classmethod
     def of(cls, preprocessor: nn.Module | None) -> '_Normalisation | None':
-        if not isinstance(preprocessor, ImgDataPreprocessor):
+        # mmengine's, mmdet's, mmseg's and mmpretrain's preprocessors have no
+        # common base with these attributes.
+        if not hasattr(preprocessor, '_enable_normalize'):
             return None
-        swaps = bool(getattr(preprocessor, '_channel_conversion', False))
-        if not getattr(preprocessor, '_enable_normalize', False):
+        swaps = any(
+            getattr(preprocessor, name, False)
+            for name in ('_channel_conversion', 'channel_conversion', 'to_rgb')
+        )
+        if not preprocessor._enable_normalize:
             return cls((0.0,), (1.0,), swaps)
         return cls(
             tuple(preprocessor.mean.flatten().tolist()),

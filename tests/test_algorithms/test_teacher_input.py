@@ -1,9 +1,13 @@
 """The teacher sees images normalised as in its own training."""
 
+import copy
+
 import pytest
 import torch
 from mmdet.models import DetDataPreprocessor
+from mmengine.structures import PixelData
 from mmrazor.registry import MODELS
+from mmseg.models import SegDataPreProcessor
 
 from cankd_mm.algorithms.teacher_input import TeacherInput
 from tests import tiny_models
@@ -46,6 +50,24 @@ def test_equals_the_teachers_own_preprocessor(ours, theirs):
     adapted = adapter(given['inputs'], given['data_samples'])
     torch.testing.assert_close(adapted, expected, rtol=1e-5, atol=1e-3)
     assert not adapter.is_identity
+
+
+@pytest.mark.parametrize('ours, theirs', [(RGB, CAFFE), (CAFFE, RGB)])
+def test_equals_a_segmentation_teachers_own_preprocessor(ours, theirs):
+    student = SegDataPreProcessor(**ours, size=(64, 64))
+    teacher = SegDataPreProcessor(**theirs, size=(64, 64))
+    batch = tiny_models.segmentation_batch()
+    sample = batch['data_samples'][0]
+    sample.set_metainfo(dict(img_shape=(40, 48)))
+    batch['inputs'][0] = batch['inputs'][0][:, :40, :48]
+    labels = sample.gt_sem_seg.data[:, :40, :48]
+    sample.gt_sem_seg = PixelData(data=labels)
+    given = student(copy.deepcopy(batch), True)
+    expected = teacher(batch, True)['inputs']
+    adapted = TeacherInput(student, teacher)(
+        given['inputs'], given['data_samples']
+    )
+    torch.testing.assert_close(adapted, expected, rtol=1e-5, atol=1e-3)
 
 
 def test_same_normalisation_hands_the_batch_on_untouched():
