@@ -7,8 +7,6 @@ from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from cankd_mm.utils.checkpoint import (
     load_state,
@@ -16,7 +14,7 @@ from cankd_mm.utils.checkpoint import (
     student_state_dict,
     weights_of,
 )
-from cankd_mm.utils.command_line import prepare_distributed
+from cankd_mm.utils.command_line import build_runner
 from cankd_mm.utils.distillation_config import (
     is_distillation,
     plain_student_config,
@@ -72,11 +70,7 @@ def test(cfg: Config, options: TestingOptions) -> dict[str, float]:
     cfg.load_from, cfg.resume = None, False
     if options.show_dir:
         _paint(cfg, options.show_dir)
-    prepare_distributed(cfg)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     model = runner.model
     model = model.module if is_model_wrapper(model) else model
     report = load_state(model, student, f'checkpoint={options.checkpoint!r}')

@@ -6,10 +6,9 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cankd_mm.utils.command_line import prepare_distributed
+from cankd_mm.utils.command_line import build_runner
 from cankd_mm.utils.distillation_config import is_distillation
 from cankd_mm.utils.model_config import resolve_path
 
@@ -72,11 +71,7 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
             randomness['seed'] = options.seed
         randomness['deterministic'] = options.deterministic
         cfg.randomness = randomness
-    prepare_distributed(cfg)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     _print_batch_size(cfg)
     return runner
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 
 from cankd_mm.utils.model_config import resolve_path
 
@@ -54,14 +56,23 @@ def read_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def prepare_distributed(cfg: Config) -> None:
+def build_runner(cfg: Config) -> Runner:
+    """Builds the runner of a config, on GPUs or CPUs, alone or distributed.
+
+    Raises:
+        ValueError: Another launcher than 'pytorch' without a GPU.
+    """
+    _prepare_distributed(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def _prepare_distributed(cfg: Config) -> None:
     """Makes a distributed run work where there is no GPU.
 
     MMEngine starts process groups on GPUs only. Without one, the group is
     started here, with gloo, and the model is wrapped without device ids.
-
-    Raises:
-        ValueError: Another launcher than 'pytorch' without a GPU.
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return
