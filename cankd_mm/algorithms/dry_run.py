@@ -14,18 +14,17 @@ from cankd_mm.utils.random_state import preserved_random_state
 
 
 def dry_input(
-    data_preprocessor: nn.Module, size: tuple[int, int], device: torch.device
+    student: nn.Module, size: tuple[int, int], device: torch.device
 ) -> tuple[torch.Tensor, list[BaseDataElement]]:
     """One random image and its meta information.
 
     Args:
-        data_preprocessor: The student's; has a mean for each input channel,
-            or none, which stands for three channels.
+        student: Its data preprocessor or its first convolution tells the
+            number of input channels.
         size: Height and width in pixels.
         device: Where the image goes.
     """
-    mean = getattr(data_preprocessor, 'mean', None)
-    channels = 3 if mean is None else mean.numel()
+    channels = _input_channels(student)
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, *size, generator=generator).to(device)
     shape = tuple(size)
@@ -39,6 +38,17 @@ def dry_input(
         img_path='',
     )
     return image, [BaseDataElement(metainfo=meta)]
+
+
+def _input_channels(student: nn.Module) -> int:
+    mean = getattr(student.data_preprocessor, 'mean', None)
+    if mean is not None:
+        return mean.numel()
+    for module in student.modules():
+        # More than four: a stem that folds pixels into channels, as YOLOX's.
+        if isinstance(module, nn.Conv2d) and module.in_channels <= 4:
+            return module.in_channels
+    return 3
 
 
 @contextmanager

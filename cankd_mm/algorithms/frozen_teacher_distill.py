@@ -244,9 +244,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             records_needed(distiller.loss_forward_mappings, from_student=True),
         )
         device = next(self.student.parameters()).device
-        inputs, samples = dry_run.dry_input(
-            self.data_preprocessor, size, device
-        )
+        inputs, samples = dry_run.dry_input(self.student, size, device)
         with dry_run.without_traces(self.student, distiller):
             with (
                 dry_run.named_failure('teacher', size),

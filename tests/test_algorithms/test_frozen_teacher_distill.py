@@ -281,11 +281,16 @@ def test_image_that_a_model_cannot_take_is_an_error_that_names_the_key():
     assert 'the teacher failed on a random image of 65x64' in str(error.value)
 
 
-def test_image_has_the_channels_of_the_preprocessor():
+@pytest.mark.parametrize(
+    'normalisation',
+    [dict(mean=[1.0], std=[1.0]), dict(mean=None, std=None)],
+    ids=['with a mean', 'without'],
+)
+def test_image_has_the_channels_that_the_student_takes(normalisation):
     config = _retinanet()
     for model in (config.architecture, config.teacher):
         model.backbone.in_channels = 1
-        model.data_preprocessor.update(mean=[1.0], std=[1.0], bgr_to_rgb=False)
+        model.data_preprocessor.update(normalisation, bgr_to_rgb=False)
     assert MODELS.build(config).student.backbone.conv1.in_channels == 1
 
 
