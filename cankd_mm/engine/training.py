@@ -69,7 +69,8 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
         randomness = dict(cfg.get('randomness') or {})
         if options.seed is not None:
             randomness['seed'] = options.seed
-        randomness['deterministic'] = options.deterministic
+        if options.deterministic:
+            randomness['deterministic'] = True
         cfg.randomness = randomness
     runner = build_runner(cfg)
     _print_batch_size(cfg)
