@@ -30,7 +30,8 @@ class StudentCheckpointHook(Hook):
 
     def __init__(self) -> None:
         self._has_news = False
-        self._written: dict[Path, Path] = {}
+        # Checkpoints with a student file of ours, and when they were saved.
+        self._exported: dict[Path, int] = {}
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Notes that a checkpoint with a student is being written."""
@@ -59,17 +60,20 @@ class StudentCheckpointHook(Hook):
         for name, path in runner.message_hub.runtime_info.items():
             if name == 'last_ckpt' or name.startswith('best_ckpt'):
                 self._export_one(path)
-        for checkpoint, student in list(self._written.items()):
+        for checkpoint in list(self._exported):
             if not checkpoint.exists():
-                student.unlink(missing_ok=True)
-                del self._written[checkpoint]
+                student_path(checkpoint).unlink(missing_ok=True)
+                del self._exported[checkpoint]
 
     def _export_one(self, path: str | None) -> None:
         if not path or '://' in str(path) or not Path(path).is_file():
             return
         checkpoint = Path(path)
+        saved = checkpoint.stat().st_mtime_ns
+        if self._exported.get(checkpoint) == saved:
+            return
         student = student_path(checkpoint)
         export_student(checkpoint, student)
-        if checkpoint not in self._written:
+        if checkpoint not in self._exported:
             print_log(f'The student alone is in {student}', logger='current')
-        self._written[checkpoint] = student
+        self._exported[checkpoint] = saved

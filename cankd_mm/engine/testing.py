@@ -56,6 +56,8 @@ def test(cfg: Config, options: TestingOptions) -> dict[str, float]:
         ValueError: The checkpoint does not belong to the model, or an option
             does not fit the config.
     """
+    if options.out and not options.out.endswith(('.pkl', '.pickle')):
+        raise ValueError(f'--out={options.out!r} must end with .pkl')
     content = read_checkpoint(options.checkpoint, 'checkpoint')
     state = weights_of(content, options.checkpoint, 'checkpoint')
     student = student_state_dict(state)
@@ -75,15 +77,8 @@ def test(cfg: Config, options: TestingOptions) -> dict[str, float]:
     model = model.module if is_model_wrapper(model) else model
     report = load_state(model, student, f'checkpoint={options.checkpoint!r}')
     print_log(str(report), logger='current')
-    if report.coverage < _MIN_COVERAGE:
-        raise ValueError(
-            f'{report}, expected at least {100 * _MIN_COVERAGE:.0f} %. The '
-            'checkpoint does not belong to this config. First keys that do '
-            f'not fit:\n{report.offenders()}'
-        )
+    report.require(_MIN_COVERAGE, 'config')
     if options.out:
-        if not options.out.endswith(('.pkl', '.pickle')):
-            raise ValueError(f'--out={options.out!r} must end with .pkl')
         runner.test_evaluator.metrics.append(_dump(cfg, options.out))
     metrics = runner.test()
     print_log(

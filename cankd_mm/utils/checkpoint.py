@@ -55,6 +55,23 @@ class LoadReport:
         lines += [f'  unexpected {key}' for key in self.unexpected]
         return '\n'.join(lines[:most])
 
+    def require(self, min_coverage: float, owner: str) -> None:
+        """Raises unless enough was loaded.
+
+        Args:
+            min_coverage: Share of the weights that must be loaded.
+            owner: What the checkpoint should belong to, for the message.
+
+        Raises:
+            ValueError: Less was loaded, or nothing at all.
+        """
+        if not self.matched or self.coverage < min_coverage:
+            raise ValueError(
+                f'{self}, expected at least {100 * min_coverage:.0f} %. The '
+                f'checkpoint does not belong to this {owner}. First keys '
+                f'that do not fit:\n{self.offenders()}'
+            )
+
 
 def read_checkpoint(path: str, key: str) -> dict:
     """Reads a checkpoint file onto the CPU.
@@ -137,12 +154,7 @@ def load_weights(
         weights_of(read_checkpoint(path, key), path, key)
     )
     report = load_state(model, state, f'{key}={path!r}')
-    if not report.matched or report.coverage < min_coverage:
-        raise ValueError(
-            f'{report}, expected at least {100 * min_coverage:.0f} %. The '
-            'checkpoint does not belong to this model. First keys that do '
-            f'not fit:\n{report.offenders()}'
-        )
+    report.require(min_coverage, 'model')
     return report
 
 

@@ -8,6 +8,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from cankd_mm.engine import student_checkpoint_hook
+from cankd_mm.utils.student_export import export_student
+
 
 class Student(BaseModel):
     def __init__(self):
@@ -105,6 +108,24 @@ def test_checkpoints_by_epoch_the_best_and_the_removed(tmp_path):
     assert torch.equal(_weight(tmp_path / 'epoch_3_student.pth'), trained)
     best = _weight(tmp_path / 'best_score_epoch_1_student.pth')
     assert not torch.equal(best, trained)
+
+
+def test_unchanged_best_checkpoint_is_exported_once(tmp_path, monkeypatch):
+    exported = []
+
+    def export(checkpoint, student):
+        exported.append(checkpoint.name)
+        return export_student(checkpoint, student)
+
+    monkeypatch.setattr(student_checkpoint_hook, 'export_student', export)
+    _runner(
+        tmp_path,
+        Distillation(),
+        dict(by_epoch=True, max_epochs=3),
+        dict(interval=1, save_best='score', rule='greater'),
+    ).train()
+    assert exported.count('best_score_epoch_1.pth') == 1
+    assert {'epoch_2.pth', 'epoch_3.pth'} <= set(exported)
 
 
 def test_checkpoints_by_iteration(tmp_path):
