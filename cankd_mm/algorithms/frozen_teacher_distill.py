@@ -296,18 +296,26 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student_losses = self.student(
                 batch_inputs, data_samples, mode='loss'
             )
-        # A stopped distillation still uses every parameter: DDP waits for
-        # the gradient of each.
-        weight = 0.0 if self.distillation_stopped else self.distill_weight
-        distill_losses = {
-            name: value * weight if 'loss' in name else value
-            for name, value in distiller.compute_distill_losses().items()
-        }
+        distill_losses = self._distill_losses()
         self._forget_records()
         return {
             **add_prefix(student_losses, 'student'),
             **add_prefix(distill_losses, 'distill'),
         }
+
+    def _distill_losses(self) -> dict[str, torch.Tensor]:
+        """The weighted distill losses of what is recorded."""
+        losses = self.distiller.compute_distill_losses()
+        return {
+            name: value * self._weight_of(name) if 'loss' in name else value
+            for name, value in losses.items()
+        }
+
+    def _weight_of(self, name: str) -> float:
+        """The factor on one distill loss."""
+        # A stopped distillation still uses every parameter: DDP waits for
+        # the gradient of each.
+        return 0.0 if self.distillation_stopped else self.distill_weight
 
     @torch.no_grad()
     def _run_teacher(

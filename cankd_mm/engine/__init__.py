@@ -1,5 +1,6 @@
 """Hooks and the preparation of runs, registered in MMEngine."""
 
+from cankd_mm.engine.local_backward_hook import LocalBackwardHook
 from cankd_mm.engine.student_checkpoint_hook import StudentCheckpointHook
 
-__all__ = ['StudentCheckpointHook']
+__all__ = ['LocalBackwardHook', 'StudentCheckpointHook']

@@ -7,6 +7,7 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
+from cankd_mm.functional.lakd import activation_map
 from cankd_mm.functional.tat import (
     anchor_points,
     patch_groups,
@@ -14,6 +15,7 @@ from cankd_mm.functional.tat import (
 )
 
 __all__ = [
+    'activation_map',
     'anchor_points',
     'instance_norm_mse',
     'non_local_dot_product',

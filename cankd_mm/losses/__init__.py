@@ -1,6 +1,7 @@
 """Distillation losses, registered in MMRazor's ``MODELS``."""
 
 from cankd_mm.losses.cankd_loss import CanKDLoss
+from cankd_mm.losses.lakd_loss import LAKDLoss
 from cankd_mm.losses.tat_loss import TaTLoss
 
-__all__ = ['CanKDLoss', 'TaTLoss']
+__all__ = ['CanKDLoss', 'LAKDLoss', 'TaTLoss']

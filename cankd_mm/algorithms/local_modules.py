@@ -1,0 +1,291 @@
+"""Finds the local modules of a student and the losses that train them.
+
+Nothing is guessed from names. One image runs through the student with
+gradients, and autograd says which parameters a tensor depends on.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+from cankd_mm.algorithms.recorded_forward import RecordedForward
+from cankd_mm.algorithms.truncation import Truncation
+
+# The student's name in MMRazor's algorithms.
+_STUDENT = 'architecture.'
+
+
+@dataclass
+class LocalModule:
+    """What lies before one truncation and behind the one before it.
+
+    Everything is kept by name, so that a copy of the model finds its own.
+
+    Attributes:
+        truncation: Where it ends, for messages; '' for the last one, which
+            ends with the task loss.
+        parameters: The student's trainable parameters in it. Those of the
+            last one are not listed.
+        losses: Distill losses whose first module this is. One that reaches no
+            module before a truncation belongs to the last.
+        early_losses: Those of ``losses`` that reach nothing of the last
+            module, so that they may be back-propagated before the task loss.
+        trained: Parameters of student and distiller that ``early_losses``
+            reach.
+    """
+
+    truncation: str = ''
+    parameters: set[str] = field(default_factory=set)
+    losses: list[str] = field(default_factory=list)
+    early_losses: list[str] = field(default_factory=list)
+    trained: set[str] = field(default_factory=set)
+
+
+class TracedForward(RecordedForward):
+    """Runs the student until all recorders and truncations were passed.
+
+    Args:
+        *args: Those of :class:`RecordedForward`.
+        truncations: The student's.
+    """
+
+    def __init__(self, *args, truncations: Sequence[Truncation]) -> None:
+        super().__init__(*args)
+        self.truncations = truncations
+        self.trace: list[tuple[Truncation, torch.Tensor]] = []
+
+    def __call__(self, *args) -> None:
+        """Fills recorders and trace, with the truncations at work."""
+        for truncation in self.truncations:
+            truncation.active, truncation.trace = True, self.trace
+        try:
+            super().__call__(*args)
+        finally:
+            for truncation in self.truncations:
+                truncation.active, truncation.trace = False, None
+
+    def passed(self) -> list[Truncation]:
+        """Truncations in the order in which the forward met them."""
+        return list(dict.fromkeys(truncation for truncation, _ in self.trace))
+
+    def unserved(self) -> list[str]:
+        """Names of recorders, and truncations, that wait for a call."""
+        passed = self.passed()
+        return super().unserved() + [
+            str(t) for t in self.truncations if t not in passed
+        ]
+
+    def _recorded_modules(self) -> list[nn.Module]:
+        return super()._recorded_modules() + [
+            self.model.get_submodule(t.module) for t in self.truncations
+        ]
+
+
+def compute_loss(distiller: nn.Module, name: str) -> torch.Tensor:
+    """Computes one distill loss from what is recorded.
+
+    Args:
+        distiller: A ``ConfigurableDistiller``, which by itself computes all.
+        name: Name of the loss.
+    """
+    arguments = distiller.loss_forward_mappings[name]
+    return distiller.distill_losses[name](
+        **{
+            argument: distiller.get_record(**record)
+            for argument, record in arguments.items()
+        }
+    )
+
+
+def find_local_modules(
+    model: nn.Module,
+    forward: TracedForward,
+    inputs: torch.Tensor,
+    data_samples: list[BaseDataElement],
+) -> list[LocalModule]:
+    """Runs one image and follows the gradients of cuts and losses.
+
+    Args:
+        model: A distillation with filled recorders of the teacher, in
+            evaluation mode and with gradients enabled.
+        forward: Runs its student.
+        inputs: The image, (1, C, H, W).
+        data_samples: Its meta information.
+
+    Returns:
+        The local modules from the image on; the last one has no truncation.
+
+    Raises:
+        ValueError: A truncation is never passed, or cuts off parameters
+            without a distill loss of their own. The message names its key.
+    """
+    with model.distiller.student_recorders:
+        forward(inputs, data_samples)
+    keys = _config_keys(forward)
+    passed = forward.passed()
+    for truncation, key in keys.items():
+        if truncation not in passed:
+            raise ValueError(
+                f'{key} is never called in a forward of the student (mode '
+                "'tensor'), so there is nothing to cut. Name a module that is"
+            )
+    with _fresh_gradients(model):
+        modules = [
+            LocalModule(keys[truncation], _reach(tensors, model.student))
+            for truncation, tensors in _tensors_of(forward).items()
+        ]
+        modules.append(LocalModule())
+        _assign_losses(model, modules, forward.unserved())
+    return modules
+
+
+def _config_keys(forward: TracedForward) -> dict[Truncation, str]:
+    return {
+        truncation: f'model.truncations[{index}].{truncation}'
+        for index, truncation in enumerate(forward.truncations)
+    }
+
+
+def _tensors_of(forward: TracedForward) -> dict[Truncation, list]:
+    tensors: dict[Truncation, list] = {}
+    for truncation, tensor in forward.trace:
+        tensors.setdefault(truncation, []).append(tensor)
+    return tensors
+
+
+def _assign_losses(
+    model: nn.Module, modules: list[LocalModule], unserved: list[str]
+) -> None:
+    """Gives every loss its module.
+
+    Raises:
+        ValueError: A truncated module has none of its own.
+    """
+    *cut_modules, last = modules
+    cut = set().union(*(m.parameters for m in cut_modules))
+    reached: set[str] = set()
+    owners: set[int] = set()
+    for name, arguments in model.distiller.loss_forward_mappings.items():
+        records = [r for r in arguments.values() if r['from_student']]
+        if any(record['recorder'] in unserved for record in records):
+            last.losses.append(name)  # of a module that only the loss runs
+            continue
+        loss = compute_loss(model.distiller, name)
+        trained = _reach([loss], model)
+        ours = {
+            parameter.removeprefix(_STUDENT)
+            for parameter in trained
+            if parameter.startswith(_STUDENT)
+        }
+        reached |= ours
+        home = next((m for m in cut_modules if m.parameters & ours), last)
+        home.losses.append(name)
+        if home is not last and ours <= cut:
+            home.early_losses.append(name)
+            home.trained |= trained
+        footprints = [ours]
+        if not any(ours <= m.parameters for m in cut_modules):
+            # One loss for several modules: each has a record of its own.
+            footprints = [
+                _reach([tensor], model.student)
+                for record in records
+                for tensor in _tensors(_raw_record(model.distiller, record))
+            ]
+        owners.update(
+            index
+            for index, module in enumerate(cut_modules)
+            for footprint in footprints
+            if footprint and footprint <= module.parameters
+        )
+    for index, module in enumerate(cut_modules):
+        _check_trained(module, index in owners, reached)
+
+
+def _check_trained(
+    module: LocalModule, has_own_loss: bool, reached: set[str]
+) -> None:
+    names = sorted(module.parameters)
+    if not names:
+        print_log(
+            f'{module.truncation} cuts off no trainable parameter: all before '
+            'it is frozen, or cut off already.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    elif not has_own_loss:
+        raise ValueError(
+            f'{module.truncation} cuts off {len(names)} trainable parameters '
+            f'({_some(names)}), and no distill loss is computed from them '
+            'alone: this local module would learn nothing, or from the task '
+            'alone. Give it a loss (model.distiller.distill_losses, '
+            'loss_forward_mappings and a recorder on the last module before '
+            'the cut), or leave the truncation out'
+        )
+    elif not module.parameters <= reached:
+        left = sorted(module.parameters - reached)
+        print_log(
+            f'{module.truncation} cuts off {len(left)} trainable parameters '
+            f'that no distill loss reaches ({_some(left)}). Unless the task '
+            'loss finds another way to them they never train. Move the '
+            'recorder behind them, or the truncation before them.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _reach(tensors: Iterable[torch.Tensor], model: nn.Module) -> set[str]:
+    """Names of the model's parameters that get a gradient from tensors.
+
+    By a backward and not by a walk along the graph, which ends at a
+    checkpointed module.
+    """
+    tensors = [tensor for tensor in tensors if tensor.requires_grad]
+    if not tensors:
+        return set()
+    parameters = dict(model.named_parameters())
+    for parameter in parameters.values():
+        parameter.grad = None
+    torch.autograd.backward(
+        tensors, [torch.ones_like(t) for t in tensors], retain_graph=True
+    )
+    return {name for name, p in parameters.items() if p.grad is not None}
+
+
+@contextmanager
+def _fresh_gradients(model: nn.Module) -> Iterator[None]:
+    """Gives the parameters their gradients back on leaving."""
+    found = {parameter: parameter.grad for parameter in model.parameters()}
+    try:
+        yield
+    finally:
+        for parameter, gradient in found.items():
+            parameter.grad = gradient
+
+
+def _raw_record(distiller: nn.Module, record: dict) -> Any:
+    return distiller.get_record(
+        **{k: v for k, v in record.items() if not k.startswith('connector')}
+    )
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in a nest of containers."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _some(names: list[str]) -> str:
+    more = ', ...' if len(names) > 3 else ''
+    return ', '.join(names[:3]) + more
