@@ -4,8 +4,8 @@ _base_ = [
     '../_base_/distillers/tat_deeplabv3plus.py',
 ]
 
-# Those of COCO-Stuff 10k: nothing is published for 164k. The authors' alpha 0.6,
-# beta = gamma = 1, B = 16: both weights are alpha * B.
+# Those of COCO-Stuff 10k; nothing is published for 164k. The authors' alpha is
+# 0.6, beta = gamma = 1 and B = 16: both weights are alpha * B.
 distiller = _base_.distiller
 distiller.distill_losses.loss_tat.update(
     student_channels=128,

@@ -61,7 +61,7 @@ def read(path: Path) -> Config:
 
 def distilled(path: Path) -> bool:
     """Whether a config trains a student with a teacher."""
-    return 'teacher' in _read(path).model
+    return path.parent.name not in ('baselines', 'teachers')
 
 
 def student_config(path: Path) -> dict:
