@@ -56,19 +56,27 @@ distiller = dict(
     loss_forward_mappings=dict(
         loss_lakd_1=dict(
             s_feature=dict(from_student=True, recorder='backbone', data_idx=0),
-            t_feature=dict(from_student=False, recorder='backbone', data_idx=0),
+            t_feature=dict(
+                from_student=False, recorder='backbone', data_idx=0
+            ),
         ),
         loss_lakd_2=dict(
             s_feature=dict(from_student=True, recorder='backbone', data_idx=1),
-            t_feature=dict(from_student=False, recorder='backbone', data_idx=1),
+            t_feature=dict(
+                from_student=False, recorder='backbone', data_idx=1
+            ),
         ),
         loss_lakd_3=dict(
             s_feature=dict(from_student=True, recorder='backbone', data_idx=2),
-            t_feature=dict(from_student=False, recorder='backbone', data_idx=2),
+            t_feature=dict(
+                from_student=False, recorder='backbone', data_idx=2
+            ),
         ),
         loss_lakd_4=dict(
             s_feature=dict(from_student=True, recorder='backbone', data_idx=3),
-            t_feature=dict(from_student=False, recorder='backbone', data_idx=3),
+            t_feature=dict(
+                from_student=False, recorder='backbone', data_idx=3
+            ),
         ),
     ),
 )
