@@ -44,6 +44,13 @@ def tiny(path: Path, data_root: Path, work_dir: Path) -> Config:
     return cfg
 
 
+def is_equal(a, b) -> bool:
+    """Whether two nested outputs are bit for bit the same."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    return len(a) == len(b) and all(map(is_equal, a, b))
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=name)
 def test_trains_a_step_and_predicts(path, data_root, tmp_path):
     runner = Runner.from_cfg(tiny(path, data_root, tmp_path))
@@ -63,6 +70,23 @@ def test_trains_a_step_and_predicts(path, data_root, tmp_path):
         assert ('pred_instances' in prediction) or (
             'pred_sem_seg' in prediction
         )
+
+
+@pytest.mark.parametrize('path', DISTILLED, ids=name)
+def test_student_file_is_the_student_alone(path, data_root, tmp_path):
+    cfg = tiny(path, data_root, tmp_path)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    batch = next(iter(runner.val_dataloader))
+    data = runner.model.data_preprocessor(batch, False)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        student = build_model(cfg.model.architecture, 'model.architecture')
+    state = read_checkpoint(str(tmp_path / 'epoch_1_student.pth'), 'file')
+    student.load_state_dict(state['state_dict'], strict=True)
+    with torch.no_grad():
+        distilled = runner.model.eval()(**data, mode='tensor')
+        alone = student.eval()(data['inputs'], mode='tensor')
+    assert is_equal(distilled, alone)
 
 
 @pytest.mark.parametrize('path', DISTILLED, ids=name)
