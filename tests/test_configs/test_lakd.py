@@ -1,0 +1,96 @@
+"""What LAKD's configs promise beyond what every config does."""
+
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from tests.commands import ROOT, run
+from tests.digits_run import data_options, training_options
+from tests.test_configs import zoo
+
+CONFIGS = zoo.configs('lakd')
+DIGITS = sorted((ROOT / 'configs' / 'digits').glob('lakd_*.py'))
+every_config = pytest.mark.parametrize('path', CONFIGS + DIGITS, ids=zoo.name)
+
+
+def build_digits(path, **options):
+    cfg = Config.fromfile(path)
+    cfg.model.update(options)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return MODELS.build(cfg.model)
+
+
+@every_config
+def test_each_local_module_has_the_loss_of_its_stage(path, logged):
+    model = (build_digits if path in DIGITS else zoo.build)(path)
+    *cut, last = model.local_modules
+    names = list(model.distiller.distill_losses)
+    assert [m.losses for m in (*cut, last)] == [[name] for name in names]
+    assert all(m.early_losses == m.losses for m in cut)
+    assert len(names) == (3 if _detects(path) or path in DIGITS else 4)
+    assert not [line for line in logged if 'cuts off' in line]
+
+
+def _detects(path) -> bool:
+    return Config.fromfile(path).default_scope == 'mmdet'
+
+
+@every_config
+def test_weights_are_those_of_the_published_form_divided_by_alpha(path):
+    alpha, beta = 0.5, 1.0
+    losses = Config.fromfile(path).model.distiller.distill_losses
+    for loss in losses.values():
+        mean = loss.attention_weight * len(losses)
+        assert mean == pytest.approx((1 - alpha) / alpha)
+        assert loss.feature_weight == pytest.approx(beta / alpha)
+
+
+@every_config
+def test_task_loss_keeps_a_way_to_every_stage_that_a_head_uses(path):
+    model = Config.fromfile(path).model
+    assert all(cut.on == 'input' for cut in model.truncations)
+    assert not model.get('local_backward', False)
+    hooks = Config.fromfile(path).custom_hooks
+    assert dict(type='LocalBackwardHook') in hooks
+
+
+@pytest.mark.parametrize('path', DIGITS, ids=zoo.name)
+def test_student_is_narrower_than_the_teacher_on_equal_grids(path):
+    model = build_digits(path).eval()
+    image = torch.zeros(1, 3, 96, 96)
+    with torch.no_grad():
+        pairs = zip(
+            model.student.backbone(image),
+            model.teacher.backbone(image),
+            strict=True,
+        )
+    for s, t in pairs:
+        assert s.shape[2:] == t.shape[2:] and s.size(1) < t.size(1)
+
+
+def test_two_processes_train_the_digits_in_either_form(tmp_path):
+    logged = []
+    for local_backward in (False, True):
+        work_dir = tmp_path / str(local_backward)
+        output = run(
+            *('bash', 'tools/dist_train.sh'),
+            *('configs/digits/lakd_retinanet.py', 2, '--work-dir', work_dir),
+            '--cfg-options',
+            f'model.local_backward={local_backward}',
+            *data_options(),
+            *training_options(),
+            PORT='29615',
+            CUDA_VISIBLE_DEVICES='',
+        )
+        assert 'Epoch(train) [1][2/2]' in output
+        assert 'find_unused_parameters=True' not in output
+        assert (work_dir / 'epoch_1_student.pth').exists()
+        logged.append(
+            re.findall(r'(loss_lakd_\d|loss|grad_norm): (\S+)', output)
+        )
+    assert len(logged[0]) == 2 * 5
+    assert all(float(value) > 0 for _, value in logged[0])
+    assert logged[0] == logged[1]
