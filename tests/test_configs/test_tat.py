@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cankd_mm.algorithms.recorded_forward import follow_replaced_modules
 from tests.test_configs import zoo
 
 CONFIGS = zoo.configs('tat')
@@ -43,6 +44,7 @@ def test_decoder_is_tapped_before_its_last_activation(path):
         ('teacher', model.teacher),
     ):
         recorders = getattr(model.distiller, f'{role}_recorders')
+        follow_replaced_modules(recorders, network)
         with recorders, torch.no_grad():
             logits = network(torch.randn(2, 3, 64, 64))
         (tapped,) = recorders.get_recorder('decoder').data_buffer
@@ -53,8 +55,8 @@ def test_decoder_is_tapped_before_its_last_activation(path):
 
 
 @pytest.mark.parametrize('path', DETECTORS, ids=zoo.name)
-def test_every_pyramid_level_has_patches_or_anchors(path):
+def test_every_pyramid_level_has_patches(path):
     loss = settings(path)
     assert loss.num_levels == zoo.student_config(path).neck.num_outs
-    for patch, stride in zip(loss.patch_size, loss.anchor_stride, strict=True):
-        assert (patch is None) != (stride is None)
+    assert len(loss.patch_size) == loss.num_levels
+    assert None not in loss.patch_size
