@@ -25,9 +25,10 @@ def settings(path):
 
 @pytest.mark.parametrize('path', DECODERS, ids=zoo.name)
 def test_weights_and_grids_are_those_of_the_authors_runs(path):
-    student, data = path.stem.split('_')[-3].split('-')[1], path.stem[-13:]
-    data = 'voc12aug' if 'voc' in data else 'coco-stuff10k'
-    (alpha, beta, gamma, batch), (n, heads, anchors) = PUBLISHED[student, data]
+    _, _, student, _, data = path.stem.split('_')
+    # Nothing is published for 164k.
+    run = student.split('-')[1], data.replace('164k', '10k')
+    (alpha, beta, gamma, batch), (n, heads, anchors) = PUBLISHED[run]
     loss = settings(path)
     assert loss.patch_weight == pytest.approx(alpha * beta * batch)
     assert loss.anchor_weight == pytest.approx(alpha * gamma * batch)
@@ -36,7 +37,9 @@ def test_weights_and_grids_are_those_of_the_authors_runs(path):
     assert loss.anchor_stride == (129 // anchors, 129 // anchors)
 
 
-@pytest.mark.parametrize('path', DECODERS[-3:-1], ids=zoo.name)
+@pytest.mark.parametrize(
+    'path', [path for path in DECODERS if 'voc' in path.stem], ids=zoo.name
+)
 def test_decoder_is_tapped_before_its_last_activation(path):
     model = zoo.build(path).eval()
     for role, network in (
