@@ -225,7 +225,9 @@ class LocalModuleDistill(FrozenTeacherDistill):
 
         Raises:
             RuntimeError: ``local_backward`` in a distributed run without
-                ``LocalBackwardHook``.
+                ``LocalBackwardHook``, or on features without a gradient.
+            TypeError: ``local_backward`` with an optimizer's wrapper of
+                another kind.
         """
         if not self._goes_backward_early():
             return super().loss(batch_inputs, data_samples)
@@ -249,7 +251,16 @@ class LocalModuleDistill(FrozenTeacherDistill):
                 "custom_hooks=[dict(type='LocalBackwardHook')], or set "
                 'model.local_backward=False'
             )
-        return self.optim_wrapper is not None
+        if self.optim_wrapper is None:
+            return False
+        if not isinstance(self.optim_wrapper, OptimWrapper):
+            raise TypeError(
+                'model.local_backward=True scales its losses as '
+                'mmengine.OptimWrapper and its subclasses do, but '
+                f'optim_wrapper is a {type(self.optim_wrapper).__name__}. '
+                'Set model.local_backward=False'
+            )
+        return True
 
     def _distill_losses(self) -> dict[str, torch.Tensor]:
         """The weighted distill losses, those that are done as values."""

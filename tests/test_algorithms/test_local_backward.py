@@ -355,6 +355,14 @@ def test_distributed_run_without_the_hook_is_an_error(monkeypatch):
         model(**data, mode='loss')
 
 
+def test_optimizer_of_another_kind_is_an_error_that_names_it():
+    model = _build(_lakd(RESNET, 'output', local_backward=True))
+    data = model.data_preprocessor(_batch(0, torch.float32), True)
+    model.optim_wrapper = object()
+    with pytest.raises(TypeError, match='optim_wrapper is a object'):
+        model(**data, mode='loss')
+
+
 def test_module_checkpointed_as_a_whole_is_an_error_that_names_the_loss():
     model = _build(_lakd(RESNET, 'output', local_backward=True))
     backbone = model.student.backbone

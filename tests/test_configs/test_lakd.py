@@ -5,7 +5,9 @@ import re
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
 
 from tests.commands import ROOT, run
 from tests.digits_run import data_options, training_options
@@ -69,6 +71,41 @@ def test_student_is_narrower_than_the_teacher_on_equal_grids(path):
         )
     for s, t in pairs:
         assert s.shape[2:] == t.shape[2:] and s.size(1) < t.size(1)
+
+
+def test_modules_open_on_time_after_a_resume(tmp_path):
+    opened = {}
+
+    class Watch(Hook):
+        priority = 'LOWEST'
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            opened[runner.iter] = [
+                k
+                for k in (1, 2, 3)
+                if runner.model._weight_of(f'loss_lakd_{k}') > 0
+            ]
+
+    for epochs in (1, 2):
+        cfg = Config.fromfile(DIGITS[0])
+        cfg.work_dir = str(tmp_path)
+        cfg.experiment_name = f'{tmp_path.name}_{epochs}'
+        cfg.train_cfg.max_epochs = epochs
+        cfg.train_dataloader.batch_size = 2
+        cfg.resume = epochs > 1
+        cfg.model.open_every = 3
+        for split in ('train', 'val', 'test'):
+            dataset = cfg[f'{split}_dataloader'].dataset
+            dataset.data_root = str(tmp_path / 'digits')
+            dataset.spec = dict(num_train=8, num_val=2)
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(Watch())
+        runner.train()
+    assert opened == {
+        **dict.fromkeys(range(3), [1]),
+        **dict.fromkeys(range(3, 6), [1, 2]),
+        **dict.fromkeys(range(6, 8), [1, 2, 3]),
+    }
 
 
 def test_two_processes_train_the_digits_in_either_form(tmp_path):
