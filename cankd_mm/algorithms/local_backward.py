@@ -107,7 +107,7 @@ class LocalBackward:
         loss = self.weight_of(name) * loss
         self._forget_records(name)
         self._back_propagate(loss)
-        trained = (self._parameters[name] for name in sorted(module.trained))
+        trained = map(self._parameters.get, sorted(module.trained))
         self.values[name] = _Spent.apply(loss.detach(), *trained)
 
     def _back_propagate(self, loss: Tensor) -> None:
