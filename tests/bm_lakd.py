@@ -134,16 +134,34 @@ def peak_in_a_fresh_process(*args) -> int:
     return queue.get()
 
 
-def largest_difference(args: argparse.Namespace, on: str) -> float:
-    """Of any parameter, after some float64 steps of both forms."""
+def compare_parameters(args: argparse.Namespace, on: str) -> str:
+    """How far float64 steps of both forms lead, and lead apart."""
     ends = []
     for early in FORMS.values():
         algorithm = build(args, on, early).double()
+        start = copies(algorithm)
         wrapper = optimizer_of(algorithm)
         take_steps(algorithm, wrapper, args, tuple(args.size), args.steps)
-        ends.append(dict(algorithm.named_parameters()))
-    one, other = ends
-    return max((one[key] - other[key]).abs().max().item() for key in one)
+        ends.append(copies(algorithm))
+    return (
+        f'parameters moved by up to {largest_difference(start, ends[0]):.1e} '
+        f'and differ by at most {largest_difference(*ends):.1e}'
+    )
+
+
+def copies(algorithm) -> list[torch.Tensor]:
+    """Its trainable parameters as they are."""
+    return [
+        p.detach().clone() for p in algorithm.parameters() if p.requires_grad
+    ]
+
+
+def largest_difference(
+    ours: list[torch.Tensor], theirs: list[torch.Tensor]
+) -> float:
+    """Of any number; NaN where there is one."""
+    pairs = zip(ours, theirs, strict=True)
+    return torch.stack([(a - b).abs().max() for a, b in pairs]).max().item()
 
 
 def parse_args() -> argparse.Namespace:
@@ -197,8 +215,8 @@ def main() -> None:
         )
     for on in args.on if args.steps else ():
         print(
-            f'{on}: after {args.steps} steps in float64 no parameter differs '
-            f'by more than {largest_difference(args, on):.1e}',
+            f'{on}, {args.steps} steps in float64: '
+            f'{compare_parameters(args, on)}',
             flush=True,
         )
 
