@@ -125,9 +125,10 @@ def test_two_processes_train_the_digits_in_either_form(tmp_path):
         assert 'Epoch(train) [1][2/2]' in output
         assert 'find_unused_parameters=True' not in output
         assert (work_dir / 'epoch_1_student.pth').exists()
-        logged.append(
-            re.findall(r'(loss_lakd_\d|loss|grad_norm): (\S+)', output)
-        )
+        found = re.findall(r'(loss_lakd_\d|loss|grad_norm): (\S+)', output)
+        logged.append([(name, float(value)) for name, value in found])
     assert len(logged[0]) == 2 * 5
-    assert all(float(value) > 0 for _, value in logged[0])
-    assert logged[0] == logged[1]
+    for (name, summed), (other, early) in zip(*logged, strict=True):
+        assert name == other and summed > 0
+        # Two backwards add up in another order.
+        assert early == pytest.approx(summed, rel=1e-4)
