@@ -7,5 +7,16 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
+from cankd_mm.functional.tat import (
+    anchor_points,
+    patch_groups,
+    target_aware_attention,
+)
 
-__all__ = ['instance_norm_mse', 'non_local_dot_product']
+__all__ = [
+    'anchor_points',
+    'instance_norm_mse',
+    'non_local_dot_product',
+    'patch_groups',
+    'target_aware_attention',
+]

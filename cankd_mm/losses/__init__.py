@@ -2,5 +2,6 @@
 
 from cankd_mm.losses.cankd_loss import CanKDLoss
 from cankd_mm.losses.cskd_loss import CSKDLoss
+from cankd_mm.losses.tat_loss import TaTLoss
 
-__all__ = ['CSKDLoss', 'CanKDLoss']
+__all__ = ['CSKDLoss', 'CanKDLoss', 'TaTLoss']

@@ -1,5 +1,6 @@
 """Checks of constructor arguments, with errors that name the config key."""
 
+from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
 
@@ -61,3 +62,66 @@ def check_weight(name: str, value: float) -> None:
         raise ValueError(
             f'`{name}` must be finite and at least 0, found {value}'
         )
+
+
+def check_choice(name: str, value: object, choices: Sequence) -> None:
+    """Raises unless ``value`` is one of ``choices``.
+
+    Args:
+        name: Name of the argument.
+        value: What was given.
+        choices: What may be given.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if value not in choices:
+        raise ValueError(
+            f'`{name}` must be one of {tuple(choices)}, found {value!r}'
+        )
+
+
+def check_size_per_level(
+    name: str, value: object, num_levels: int
+) -> list[tuple[int, int] | None]:
+    """Returns one (height, width) or None for each level.
+
+    Args:
+        name: Name of the argument.
+        value: A pair of integers, None, or a sequence with one of these per
+            level.
+        num_levels: Number of levels.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: A number is below 1, or there is not one per level.
+    """
+    listed = isinstance(value, Sequence) and any(
+        size is None or isinstance(size, list | tuple) for size in value
+    )
+    per_level = list(value) if listed else [value] * num_levels
+    if len(per_level) != num_levels:
+        raise ValueError(
+            f'`{name}` has {len(per_level)} entries, but `num_levels` is '
+            f'{num_levels}: give one (height, width) or None per level, or '
+            'one for all'
+        )
+    return [
+        None if size is None else _checked_size(name, size)
+        for size in per_level
+    ]
+
+
+def _checked_size(name: str, size: object) -> tuple[int, int]:
+    if (
+        not isinstance(size, Sequence)
+        or isinstance(size, str)
+        or len(size) != 2
+    ):
+        raise TypeError(
+            f'`{name}` must be (height, width), None, or a list with one of '
+            f'these per level, found {size!r}'
+        )
+    for number in size:
+        check_count(name, number)
+    return tuple(size)

@@ -11,6 +11,8 @@ from cankd_mm.utils.model_config import resolve_path
 
 # Wrappers that training leaves in front of a model's own keys.
 _WRAPPER_PREFIX = re.compile(r'^(module\.)+')
+# Where training writes: work_dirs/<config>/<checkpoint>.
+_TRAINED_HERE = re.compile(r'^work_dirs/([^/]+)/[^/]+$')
 
 
 @dataclass
@@ -81,10 +83,22 @@ def read_checkpoint(path: str, key: str) -> dict:
         key: The config key it stands under, for error messages.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: There is no such file. Of one that training here
+            would write, the message says which config makes it.
     """
+    try:
+        found = resolve_path(path, key)
+    except FileNotFoundError as error:
+        run = _TRAINED_HERE.match(path)
+        if run is None:
+            raise
+        raise FileNotFoundError(
+            f'{error}. Training the config {run[1]}.py writes this file: '
+            'train it first (configs/teachers/README.md lists the teachers '
+            'without public weights), or give the path of weights you have'
+        ) from None
     return CheckpointLoader.load_checkpoint(
-        resolve_path(path, key), map_location='cpu', logger='silent'
+        found, map_location='cpu', logger='silent'
     )
 
 

@@ -57,6 +57,22 @@ def test_scalars_of_other_shape_are_reported():
     assert report.mis_shaped == [('scale', (2, 2), ())]
 
 
+def test_missing_file_of_a_training_run_names_the_config_that_makes_it():
+    path = 'work_dirs/retinanet-r101_1x_voc0712/epoch_0.pth'
+    with pytest.raises(FileNotFoundError) as error:
+        read_checkpoint(path, 'model.teacher_ckpt')
+    message = str(error.value)
+    assert message.startswith(f'model.teacher_ckpt={path!r}: there is no file')
+    assert 'retinanet-r101_1x_voc0712.py writes this file' in message
+    assert 'configs/teachers' in message
+
+
+def test_missing_file_from_elsewhere_is_an_error_without_advice_to_train():
+    with pytest.raises(FileNotFoundError) as error:
+        read_checkpoint('nowhere/epoch_1.pth', 'model.teacher_ckpt')
+    assert 'train it first' not in str(error.value)
+
+
 def test_too_little_coverage_is_an_error(tmp_path):
     torch.save(dict(state_dict=_model().state_dict()), tmp_path / 'a.pth')
     with pytest.raises(ValueError, match='expected at least 99 %'):

@@ -1,0 +1,7 @@
+# 40k iterations of 16 images: MMSegmentation's SGD, poly decay and runtime.
+_base_ = [
+    'mmseg::_base_/schedules/schedule_40k.py',
+    'mmseg::_base_/default_runtime.py',
+]
+
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,0 +1,7 @@
+# 80k iterations of 16 images: MMSegmentation's SGD, poly decay and runtime.
+_base_ = [
+    'mmseg::_base_/schedules/schedule_80k.py',
+    'mmseg::_base_/default_runtime.py',
+]
+
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,0 +1,60 @@
+"""What TaT's configs promise beyond what every config does."""
+
+import pytest
+import torch
+
+from tests.test_configs import zoo
+
+CONFIGS = zoo.configs('tat')
+DECODERS = [path for path in CONFIGS if 'deeplab' in path.stem]
+DETECTORS = [path for path in CONFIGS if 'retinanet' in path.stem]
+# Of the authors' runs: alpha, beta, gamma and batch; n = m, heads and anchor
+# points of a 129x129 map.
+PUBLISHED = {
+    ('r18', 'voc12aug'): ((0.1, 1, 0.4, 16), (16, 64, 32)),
+    ('mobilenetv2', 'voc12aug'): ((0.1, 1, 0.5, 12), (32, 1024, 64)),
+    ('r18', 'coco-stuff10k'): ((0.6, 1, 1, 16), (32, 512, 32)),
+    ('mobilenetv2', 'coco-stuff10k'): ((0.4, 1, 1, 12), (16, 64, 32)),
+}
+
+
+def settings(path):
+    return zoo.read(path).model.distiller.distill_losses.loss_tat
+
+
+@pytest.mark.parametrize('path', DECODERS, ids=zoo.name)
+def test_weights_and_grids_are_those_of_the_authors_runs(path):
+    student, data = path.stem.split('_')[-3].split('-')[1], path.stem[-13:]
+    data = 'voc12aug' if 'voc' in data else 'coco-stuff10k'
+    (alpha, beta, gamma, batch), (n, heads, anchors) = PUBLISHED[student, data]
+    loss = settings(path)
+    assert loss.patch_weight == pytest.approx(alpha * beta * batch)
+    assert loss.anchor_weight == pytest.approx(alpha * gamma * batch)
+    assert loss.patch_size == (129 // n, 129 // n)
+    assert loss.patches_per_group == n * n / heads
+    assert loss.anchor_stride == (129 // anchors, 129 // anchors)
+
+
+@pytest.mark.parametrize('path', DECODERS[-3:-1], ids=zoo.name)
+def test_decoder_is_tapped_before_its_last_activation(path):
+    model = zoo.build(path).eval()
+    for role, network in (
+        ('student', model.student),
+        ('teacher', model.teacher),
+    ):
+        recorders = getattr(model.distiller, f'{role}_recorders')
+        with recorders, torch.no_grad():
+            logits = network(torch.randn(2, 3, 64, 64))
+        (tapped,) = recorders.get_recorder('decoder').data_buffer
+        assert tapped.min() < 0  # no activation has overwritten it
+        head = network.decode_head
+        torch.testing.assert_close(head.cls_seg(tapped.relu()), logits)
+        assert tapped.shape[2:] == (16, 16)  # stride 4
+
+
+@pytest.mark.parametrize('path', DETECTORS, ids=zoo.name)
+def test_every_pyramid_level_has_patches_or_anchors(path):
+    loss = settings(path)
+    assert loss.num_levels == zoo.student_config(path).neck.num_outs
+    for patch, stride in zip(loss.patch_size, loss.anchor_stride, strict=True):
+        assert (patch is None) != (stride is None)

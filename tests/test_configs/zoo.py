@@ -1,0 +1,125 @@
+"""Builds and steps any config of a full-size model, with nothing downloaded.
+
+A folder of ``configs/`` is covered by ``test_zoo.py`` as soon as it exists.
+"""
+
+import copy
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS, DefaultScope
+
+from cankd_mm.utils.model_config import model_config_from_file
+from tests import tiny_models
+from tests.commands import ROOT
+
+# The digits have tests of their own, with data and a runner.
+FOLDERS = sorted(
+    folder
+    for folder in (ROOT / 'configs').iterdir()
+    if folder.is_dir() and folder.name not in ('_base_', 'digits')
+)
+# Two classes stand in for all: the heads keep theirs.
+BATCHES = dict(
+    mmdet=functools.partial(
+        tiny_models.detection_batch, num_classes=2, size=128
+    ),
+    mmseg=functools.partial(
+        tiny_models.segmentation_batch, num_classes=2, size=64
+    ),
+)
+
+
+def name(path: Path) -> str:
+    """How pytest calls a config."""
+    return path.stem
+
+
+def configs(*folders: str) -> list[Path]:
+    """The configs of the named folders, or of all but the digits."""
+    return [
+        path
+        for folder in FOLDERS
+        if not folders or folder.name in folders
+        for path in sorted(folder.glob('*.py'))
+    ]
+
+
+@functools.cache
+def _read(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def read(path: Path) -> Config:
+    """A config, free to be changed."""
+    return copy.deepcopy(_read(path))
+
+
+def distilled(path: Path) -> bool:
+    """Whether a config trains a student with a teacher."""
+    return path.parent.name not in ('baselines', 'teachers')
+
+
+def student_config(path: Path) -> dict:
+    """The model that is tested: the student of a distillation."""
+    model = read(path).model
+    return model.get('architecture', model)
+
+
+def teacher_config(path: Path) -> dict:
+    """The teacher's model."""
+    return model_config_from_file(read(path).model.teacher, 'teacher')[0]
+
+
+def dicts(config) -> Iterator[dict]:
+    """Every dict of a config, the outer ones first."""
+    if isinstance(config, dict):
+        yield config
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for value in config:
+            yield from dicts(value)
+
+
+def build(path: Path) -> BaseModel:
+    """The model of a config, with random weights, in training mode."""
+    cfg = read(path)
+    batch = BATCHES[cfg.default_scope]()
+    size = tuple(batch['inputs'][0].shape[1:])
+    model = cfg.model
+    if distilled(path):
+        model.update(
+            teacher_ckpt=None, allow_random_teacher=True, dry_run_size=size
+        )
+    student = model.get('architecture', model)
+    for part in dicts(student):
+        for key in part.keys() & {'pretrained', 'init_cfg'}:
+            if key == 'pretrained' or part[key].get('type') == 'Pretrained':
+                part[key] = None
+    if 'size' in student.data_preprocessor:  # which crops are padded to
+        student.data_preprocessor.size = size
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        built = MODELS.build(model)
+    built.init_weights()
+    return built.train()
+
+
+def train_step(model: BaseModel, path: Path) -> dict[str, float]:
+    """Leaves the gradients of one batch and returns the logged losses."""
+    batch = BATCHES[_read(path).default_scope]()
+    data = model.data_preprocessor(batch, True)
+    total, logged = model.parse_losses(model(**data, mode='loss'))
+    total.backward()
+    return {key: float(value) for key, value in logged.items()}
+
+
+def predict(model: BaseModel, path: Path) -> list:
+    """What the model predicts on one batch."""
+    batch = BATCHES[_read(path).default_scope]()
+    data = model.data_preprocessor(batch, False)
+    with torch.no_grad():
+        return model.eval()(**data, mode='predict')
