@@ -1,9 +1,11 @@
-_base_ = ['./baseline_retinanet-pvt.py', '../_base_/distillers/cskd_detector.py']
+_base_ = [
+    './baseline_retinanet-pvt.py',
+    '../_base_/distillers/cskd_detector.py',
+]
 
 distiller = _base_.distiller
 distiller.connectors.classify.num_classes = 10
 distiller.distill_losses.loss_cskd.num_classes = 10
-distiller.loss_forward_mappings.loss_cskd.s_feature.data_idx = 2
 
 model = dict(
     _delete_=True,

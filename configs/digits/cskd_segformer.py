@@ -3,7 +3,6 @@ _base_ = ['./baseline_segformer.py', '../_base_/distillers/cskd_segmentor.py']
 distiller = _base_.distiller
 distiller.connectors.classify.num_classes = 11
 distiller.distill_losses.loss_cskd.num_classes = 11
-distiller.loss_forward_mappings.loss_cskd.s_feature.data_idx = 2
 
 model = dict(
     _delete_=True,

@@ -34,7 +34,7 @@ distiller = dict(
             s_feature=dict(
                 from_student=True,
                 recorder='patches',
-                data_idx=3,
+                data_idx=-1,
                 connector='classify',
             ),
             t_feature=dict(from_student=False, recorder='logits', data_idx=0),
