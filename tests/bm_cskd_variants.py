@@ -87,28 +87,29 @@ class FloorLoss(_FusedTargetLoss):
         return alpha * target + (1 - alpha) * image
 
 
+# Name, loss and what it changes in the settings of the config.
 FORMS = {
-    'student alone': None,
-    'local, constant': LocalLoss,
-    'local, fading': FadingLoss,
-    'decoupled': CSKDLoss,
-    'growing context': ContextLoss,
-    'literal, floor 0.5': FloorLoss,
-    'literal': CSKDLoss,
+    'student alone': (None, {}),
+    'decoupled': (CSKDLoss, {}),
+    'growing context': (ContextLoss, {}),
+    'literal, floor 0.5': (FloorLoss, {}),
+    'literal': (CSKDLoss, dict(global_term='fused')),
+    'local, constant': (LocalLoss, {}),
+    'local, fading': (FadingLoss, {}),
+    'decoupled, hard': (CSKDLoss, dict(hard=True)),
 }
 
 
 def config(args: argparse.Namespace, form: str, seed: int) -> Config:
     """The config of one run."""
-    kind = 'baseline' if FORMS[form] is None else 'cskd'
+    loss, settings = FORMS[form]
+    kind = 'cskd' if loss else 'baseline'
     path = ROOT / 'configs' / 'digits' / f'{kind}_{MODEL[args.task]}.py'
     cfg = Config.fromfile(path)
-    if FORMS[form] is not None:
-        MODELS.register_module(module=FORMS[form], force=True)
-        loss = cfg.model.distiller.distill_losses.loss_cskd
-        loss.update(
-            type=FORMS[form].__name__,
-            global_term='fused' if form == 'literal' else 'decoupled',
+    if loss:
+        MODELS.register_module(module=loss, force=True)
+        cfg.model.distiller.distill_losses.loss_cskd.update(
+            type=loss.__name__, **settings
         )
     cfg.merge_from_dict(args.cfg_options)
     cfg.randomness.seed = seed

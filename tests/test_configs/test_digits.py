@@ -78,6 +78,35 @@ def test_distilled_student_differs_from_the_baseline_by_the_teacher_alone(
             assert distilled[key] == baseline[key], key
 
 
+@pytest.mark.parametrize('path', DISTILLED, ids=name)
+def test_student_file_holds_the_student_alone_and_scores_the_same(
+    path, data_root, tmp_path
+):
+    distilled = Runner.from_cfg(tiny(path, data_root, tmp_path / 'distilled'))
+    distilled.train()
+    batch = next(iter(distilled.val_dataloader))
+    score = distilled.val()
+    file = tmp_path / 'distilled' / 'epoch_1_student.pth'
+    task = path.stem.split('_')[-1]
+    cfg = tiny(FOLDER / f'baseline_{task}.py', data_root, tmp_path / 'plain')
+    cfg.load_from = str(file)
+    plain = Runner.from_cfg(cfg)
+    assert plain.test() == score
+    state = read_checkpoint(str(file), 'checkpoint')['state_dict']
+    assert state.keys() == plain.model.state_dict().keys()
+    for ours, theirs in zip(
+        distilled.model.test_step(batch),
+        plain.model.test_step(batch),
+        strict=True,
+    ):
+        if 'seg_logits' in ours:
+            assert torch.equal(ours.seg_logits.data, theirs.seg_logits.data)
+        else:
+            found, expected = ours.pred_instances, theirs.pred_instances
+            assert torch.equal(found.scores, expected.scores)
+            assert torch.equal(found.bboxes, expected.bboxes)
+
+
 @pytest.mark.parametrize('path', TEACHERS, ids=name)
 def test_shipped_weights_are_small_and_fit_every_key(path):
     weights = path.with_suffix('.pth')

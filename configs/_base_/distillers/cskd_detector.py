@@ -26,6 +26,7 @@ distiller = dict(
             type='CSKDLoss',
             num_classes=80,
             global_term='decoupled',
+            hard=False,
             activation='sigmoid',
         ),
     ),

@@ -24,6 +24,7 @@ distiller = dict(
             type='CSKDLoss',
             num_classes=21,
             global_term='decoupled',
+            hard=False,
         ),
     ),
     loss_forward_mappings=dict(
