@@ -369,6 +369,17 @@ def test_classifiers_of_both_sides_can_be_given():
     )
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_classifier_computes_in_float32_under_autocast(dtype):
+    s, t = randn(2, 8, 4, 4).float(), randn(2, 12, 4, 4).float()
+    weights = dict(s_weight=randn(5, 8).float(), t_weight=randn(5, 12).float())
+    loss = CSKDLoss(5, hard=False)
+    exact = loss(s, t, **weights)
+    with torch.autocast('cpu', dtype):
+        value = loss(s, t, **weights)
+    torch.testing.assert_close(value, exact, rtol=0, atol=0)
+
+
 def test_teacher_gets_no_gradient():
     s, t = student_and_teacher((2, 4, 8, 8), (2, 6, 8, 8))
     t, weight = t.requires_grad_(), randn(4, 6).requires_grad_()
