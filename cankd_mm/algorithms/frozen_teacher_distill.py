@@ -20,6 +20,7 @@ from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.inheritance import inherited_weights
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
+    follow_replaced_modules,
     records_needed,
 )
 from cankd_mm.algorithms.teacher_input import TeacherInput
@@ -288,6 +289,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             - batch_inputs: (B, C, H, W)
         """
         distiller = self.distiller
+        follow_replaced_modules(distiller.student_recorders, self.student)
+        follow_replaced_modules(distiller.teacher_recorders, self.teacher)
         distiller.set_deliveries_override(False)
         with distiller.teacher_recorders, distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)

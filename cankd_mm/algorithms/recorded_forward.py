@@ -103,6 +103,29 @@ class RecordedForward:
             raise _EveryRecorderServed
 
 
+def follow_replaced_modules(
+    recorders: RecorderManager, model: nn.Module
+) -> None:
+    """Attaches recorders again whose modules were replaced since.
+
+    A runner replaces batch norms after the model is built (SyncBN without
+    distributed training, BatchNorm where the config says ``sync_bn``), and a
+    recorder stays behind at the old ones.
+
+    Args:
+        recorders: Recorders that are already initialised with ``model``.
+        model: The model that they record.
+    """
+    for recorder in recorders.recorders.values():
+        if isinstance(recorder, ModuleOutputsRecorder):
+            hooks = model.get_submodule(recorder.source)._forward_hooks
+            owners = [
+                getattr(hook, '__self__', None) for hook in hooks.values()
+            ]
+            if not any(owner is recorder for owner in owners):
+                recorder.prepare_from_model(model)
+
+
 def without_labels(
     data_samples: list[BaseDataElement] | None,
 ) -> list[BaseDataElement] | None:

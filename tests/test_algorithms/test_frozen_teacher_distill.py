@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
@@ -382,6 +383,25 @@ def test_repeated_calls_of_a_shared_head_are_all_recorded():
 
 
 # ------------------------------------------------- formats of the teacher
+
+
+def test_norms_that_the_runner_replaces_are_recorded_all_the_same():
+    segmentor = tiny_models.fcn()
+    segmentor.decode_head.norm_cfg.type = 'SyncBN'
+    config = tiny_models.distillation(
+        segmentor, segmentor, source='decode_head.convs.0.bn'
+    )
+    config.distiller.distill_losses.loss_distill.num_levels = 1
+    model = _build(config)
+    batch = tiny_models.segmentation_batch()
+    expected = _losses(copy.deepcopy(model), batch)['distill.loss_distill']
+    # As MMEngine's runner does without distributed training, after building.
+    norm = model.student.decode_head.convs[0].bn
+    model = revert_sync_batchnorm(model)
+    assert model.student.decode_head.convs[0].bn is not norm
+    for _ in range(2):
+        loss = _losses(model, batch)['distill.loss_distill']
+        torch.testing.assert_close(loss, expected)
 
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 
 from cankd_mm.utils.model_config import model_config_from_file
@@ -105,7 +105,8 @@ def build(path: Path) -> BaseModel:
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         built = MODELS.build(model)
     built.init_weights()
-    return built.train()
+    # As the runner does without distributed training.
+    return revert_sync_batchnorm(built).train()
 
 
 def train_step(model: BaseModel, path: Path) -> dict[str, float]:

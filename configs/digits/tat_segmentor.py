@@ -1,0 +1,23 @@
+_base_ = ['./baseline_segmentor.py', '../_base_/distillers/tat_fpn.py']
+
+# scale=None is 1/sqrt(d): on maps this small attention without it is one-hot.
+distiller = _base_.distiller
+distiller.distill_losses.loss_tat.update(
+    student_channels=48,
+    teacher_channels=48,
+    num_levels=3,
+    patch_size=[(8, 8), (4, 4), (3, 3)],
+    anchor_stride=[(4, 4), (2, 2), (1, 1)],
+    scale=None,
+)
+
+model = dict(
+    _delete_=True,
+    type='mmrazor.FrozenTeacherDistill',
+    architecture=_base_.model,
+    teacher=dict(cfg_path='{{ fileDirname }}/teacher_segmentor.py'),
+    teacher_ckpt='{{ fileDirname }}/teacher_segmentor.pth',
+    teacher_channels_last=True,
+    dry_run_size=(96, 96),
+    distiller=distiller,
+)

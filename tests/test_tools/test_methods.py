@@ -1,0 +1,42 @@
+"""Every digits distillation by the commands that its README gives."""
+
+import re
+
+import pytest
+
+from tests.commands import ROOT, run_tool
+from tests.digits_run import data_options
+
+CONFIGS = sorted(
+    path
+    for path in (ROOT / 'configs' / 'digits').glob('*.py')
+    if not path.stem.startswith(('teacher_', 'baseline_'))
+)
+METRICS = re.compile(r'(coco/bbox_mAP|aAcc|mIoU): (\S+)')
+
+
+def scores(output: str) -> dict[str, float]:
+    """The last value of each metric in a log, as far as logs print it."""
+    return {
+        name: round(float(value), 3) for name, value in METRICS.findall(output)
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_student_file_scores_as_the_distillation_checkpoint(path, tmp_path):
+    config = str(path.relative_to(ROOT))
+    baseline = f'configs/digits/baseline_{path.stem.split("_", 1)[1]}.py'
+    options = ['--work-dir', tmp_path, '--cfg-options', *data_options()]
+    # A quarter of the images, so that the metrics are not all zero.
+    trained = run_tool(
+        'train.py', config, *options, 'train_dataloader.dataset.indices=384'
+    )
+    last = scores(trained)
+    assert last and max(last.values()) > 0
+    assert 'distill.loss' in trained
+    distilled = run_tool('test.py', config, tmp_path / 'epoch_4.pth', *options)
+    alone = run_tool(
+        'test.py', baseline, tmp_path / 'epoch_4_student.pth', *options
+    )
+    assert scores(distilled) == scores(alone) == last
