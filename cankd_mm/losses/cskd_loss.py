@@ -11,7 +11,7 @@ from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 from cankd_mm.utils.levels import as_levels, full_precision, no_autocast
 from cankd_mm.utils.progress import training_progress
 
-_GLOBAL_TERMS = ('fused', 'decoupled')
+_GLOBAL_TERMS = ('fused', 'decoupled', 'context')
 _ACTIVATIONS = ('softmax', 'sigmoid')
 
 
@@ -212,23 +212,39 @@ class CSKDLoss(nn.Module):
         """The loss at some progress, without its weight."""
         grid = cskd.common_grid(students, teachers)
         s, t = self._cells(students, grid), self._cells(teachers, grid)
-        valid = self._valid(labels, s)
-        t_image, t_known = self._image(teachers, labels)
+        target = self._target(t)
         if self.global_term == 'fused':
+            image, _ = self._image(teachers, labels)
             target = cskd.cumulative_fusion(
-                self._target(t), progress, self.schedule, self._target(t_image)
+                target, progress, self.schedule, self._target(image)
             )
-            return cskd.masked_mean(self._divergence(s, target), valid)
-        s_image, s_known = self._image(students, labels)
+        elif self.global_term == 'context':
+            target = cskd.growing_context(
+                target,
+                progress,
+                self.schedule,
+                strongest=self.activation == 'sigmoid',
+            )
+        cells = cskd.masked_mean(
+            self._divergence(s, target), self._valid(labels, s)
+        )
+        if self.global_term != 'decoupled':
+            return cells
         alpha = cskd.schedule_weight(progress, self.schedule)
-        local_term = cskd.masked_mean(
-            self._divergence(s, self._target(t)), valid
-        )
-        image_term = cskd.masked_mean(
-            self._divergence(s_image, self._target(t_image)),
-            s_known & t_known,
-        )
-        return alpha * local_term + (1 - alpha) * image_term
+        image = self._image_term(students, teachers, labels)
+        return alpha * cells + (1 - alpha) * image
+
+    def _image_term(
+        self,
+        students: tuple[Tensor, ...],
+        teachers: tuple[Tensor, ...],
+        labels: Tensor | None,
+    ) -> Tensor:
+        """How far the student's answer for the image is from the teacher's."""
+        s, s_known = self._image(students, labels)
+        t, t_known = self._image(teachers, labels)
+        divergence = self._divergence(s, self._target(t))
+        return cskd.masked_mean(divergence, s_known & t_known)
 
     # ------------------------------------------- what the activation decides
 
