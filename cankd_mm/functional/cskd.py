@@ -16,6 +16,7 @@ _SCHEDULES: dict[str, Callable[[float], float]] = {
     'quadratic': lambda progress: (1 - progress) ** 2,
     # cos(pi progress / 2), written so that it ends at exactly 0.
     'cosine': lambda progress: math.sin(math.pi * (1 - progress) / 2),
+    'constant': lambda progress: 1.0,
 }
 SCHEDULES = tuple(_SCHEDULES)
 
@@ -30,7 +31,8 @@ def schedule_weight(progress: float, schedule: str = 'linear') -> float:
 
     Args:
         progress: Share r of the training that is over, in [0, 1].
-        schedule: 'linear', 'quadratic' or 'cosine'. Defaults to 'linear'.
+        schedule: 'linear', 'quadratic', 'cosine' or, to leave the schedule
+            out, 'constant'. Defaults to 'linear'.
 
     Returns:
         The weight alpha.
@@ -39,7 +41,7 @@ def schedule_weight(progress: float, schedule: str = 'linear') -> float:
         ValueError: An argument is out of range.
 
     Source: CSKD (ICCV 2023), the authors' code, where r counts epochs and
-    the last two are called x2 and cos.
+    the names are linear, x2 and cos; 'constant' is our completion.
     """
     if schedule not in _SCHEDULES:
         raise ValueError(

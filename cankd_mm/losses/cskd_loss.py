@@ -30,8 +30,10 @@ class CSKDLoss(nn.Module):
         L = \operatorname{mean}_p D(S_p, \alpha(r) T_p + (1 - \alpha(r)) g)
 
     Late in training it asks every position for the image's class, which is
-    wrong where the positions themselves have labels. 'decoupled', our
-    extension for dense prediction, moves the weight to a term of its own:
+    wrong where the positions themselves have labels. For dense prediction
+    there are two extensions of ours. 'context' has the response of a growing
+    neighbourhood in place of g. 'decoupled' moves the weight to a term of its
+    own:
 
     .. math::
         L = \alpha(r) \operatorname{mean}_p D(S_p, T_p) +
@@ -51,9 +53,10 @@ class CSKDLoss(nn.Module):
 
     Args:
         num_classes: Number of classes, the teacher's.
-        global_term: 'fused' or 'decoupled'. Defaults to 'fused'.
+        global_term: 'fused', 'decoupled' or 'context'. Defaults to 'fused'.
         schedule: How the weight of the local responses falls from 1 to 0:
-            'linear', 'quadratic' or 'cosine'. Defaults to 'linear'.
+            'linear', 'quadratic' or 'cosine'; with 'constant' it does not.
+            Defaults to 'linear'.
         hard: The teacher's class alone, or all of them. Defaults to True.
         temperature: Of the soft form. Defaults to 1.0.
         activation: 'softmax' for exclusive classes, 'sigmoid' for a

@@ -39,6 +39,11 @@ def test_weight_falls_from_one_to_zero_as_tabulated(schedule, weights):
     assert found[0] == 1 and found[4] == 0
 
 
+def test_constant_weight_stays():
+    for progress in (0, 0.5, 1):
+        assert cskd.schedule_weight(progress, 'constant') == 1
+
+
 def test_cosine_is_the_cosine_of_a_quarter_turn():
     for step in range(11):
         expected = math.cos(math.pi * step / 20)

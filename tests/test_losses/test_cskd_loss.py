@@ -369,7 +369,9 @@ def test_is_finite_for_the_smallest_input_and_large_logits(
     )
     for progress in PROGRESS:
         set_progress(progress)
-        with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+        with torch.autocast(
+            'cpu', torch.bfloat16, enabled=dtype != torch.float32
+        ):
             value = loss(s, t, labels)
         (gradient,) = torch.autograd.grad(value, s)
         assert value.dtype == torch.float32 and value.isfinite()
@@ -405,13 +407,12 @@ def test_classifiers_of_both_sides_can_be_given():
     )
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_classifier_computes_in_float32_under_autocast(dtype):
+def test_classifier_computes_in_float32_under_autocast():
     s, t = randn(2, 8, 4, 4).float(), randn(2, 12, 4, 4).float()
     weights = dict(s_weight=randn(5, 8).float(), t_weight=randn(5, 12).float())
     loss = CSKDLoss(5, hard=False)
     exact = loss(s, t, **weights)
-    with torch.autocast('cpu', dtype):
+    with torch.autocast('cpu', torch.bfloat16):
         value = loss(s, t, **weights)
     torch.testing.assert_close(value, exact, rtol=0, atol=0)
 
