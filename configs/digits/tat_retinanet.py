@@ -6,8 +6,6 @@ distiller.distill_losses.loss_tat.update(
     teacher_channels=48,
     num_levels=3,
     patch_size=[(4, 4), (3, 3), (3, 3)],
-    anchor_stride=None,
-    loss_weight=0.05,
 )
 
 model = dict(

@@ -1,6 +1,6 @@
 _base_ = ['./baseline_segmentor.py', '../_base_/distillers/tat_fpn.py']
 
-# scale=None is 1/sqrt(d): on maps this small attention without it is one-hot.
+# scale=None is 1/sqrt(d), for attention that is not one-hot from the start.
 distiller = _base_.distiller
 distiller.distill_losses.loss_tat.update(
     student_channels=48,
@@ -9,6 +9,7 @@ distiller.distill_losses.loss_tat.update(
     patch_size=[(8, 8), (4, 4), (3, 3)],
     anchor_stride=[(4, 4), (2, 2), (1, 1)],
     scale=None,
+    loss_weight=1.0,
 )
 
 model = dict(
