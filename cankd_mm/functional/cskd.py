@@ -123,55 +123,6 @@ def cumulative_fusion(
     return alpha * local_logits + (1 - alpha) * global_logits
 
 
-def growing_context(
-    local_logits: Tensor,
-    progress: float,
-    schedule: str = 'linear',
-    coarsest: int = 4,
-    strongest: bool = False,
-) -> Tensor:
-    r"""Fuses each response with that of a neighbourhood that grows.
-
-    .. math:: Q = \alpha(r) T + (1 - \alpha(r)) up(pool_{n(r)}(T))
-
-    :func:`cumulative_fusion` with a grid of n x n responses in place of the
-    one to the image: n falls from the side of the map to ``coarsest``, so
-    that no position is asked for what is at the other end of the image.
-
-    Args:
-        local_logits: The teacher's responses T at every position.
-        progress: Share r of the training that is over, in [0, 1].
-        schedule: As in :func:`schedule_weight`. Defaults to 'linear'.
-        coarsest: Side of the coarsest grid. A side of the map that is not
-            longer keeps its positions. Defaults to 4.
-        strongest: Whether a neighbourhood's response is its strongest one, or
-            the mean. Defaults to False.
-
-    Returns:
-        The fused responses Q.
-
-    Shape:
-        - local_logits: :math:`(B, K, h, w)`
-        - output: :math:`(B, K, h, w)`
-
-    Raises:
-        ValueError: An argument is out of range.
-
-    Source: our completion, for dense prediction.
-    """
-    alpha = schedule_weight(progress, schedule)
-    grid = local_logits.shape[2:]
-    coarser = [
-        side
-        if side <= coarsest
-        else round(coarsest + alpha * (side - coarsest))
-        for side in grid
-    ]
-    pool = F.adaptive_max_pool2d if strongest else F.adaptive_avg_pool2d
-    context = F.interpolate(pool(local_logits, coarser), grid, mode='nearest')
-    return alpha * local_logits + (1 - alpha) * context
-
-
 def softmax_divergence(
     student: Tensor,
     target: Tensor,

@@ -11,7 +11,7 @@ from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 from cankd_mm.utils.levels import as_levels, full_precision, no_autocast
 from cankd_mm.utils.progress import training_progress
 
-_GLOBAL_TERMS = ('fused', 'decoupled', 'context')
+_GLOBAL_TERMS = ('fused', 'decoupled')
 _ACTIVATIONS = ('softmax', 'sigmoid')
 
 
@@ -30,10 +30,8 @@ class CSKDLoss(nn.Module):
         L = \operatorname{mean}_p D(S_p, \alpha(r) T_p + (1 - \alpha(r)) g)
 
     Late in training it asks every position for the image's class, which is
-    wrong where the positions themselves have labels. For dense prediction
-    there are two extensions of ours. 'context' has the response of a growing
-    neighbourhood in place of g. 'decoupled' moves the weight to a term of its
-    own:
+    wrong where the positions themselves have labels. 'decoupled', our
+    extension for dense prediction, moves the weight to a term of its own:
 
     .. math::
         L = \alpha(r) \operatorname{mean}_p D(S_p, T_p) +
@@ -53,7 +51,7 @@ class CSKDLoss(nn.Module):
 
     Args:
         num_classes: Number of classes, the teacher's.
-        global_term: 'fused', 'decoupled' or 'context'. Defaults to 'fused'.
+        global_term: 'fused' or 'decoupled'. Defaults to 'fused'.
         schedule: How the weight of the local responses falls from 1 to 0:
             'linear', 'quadratic' or 'cosine'; with 'constant' it does not.
             Defaults to 'linear'.
@@ -221,17 +219,10 @@ class CSKDLoss(nn.Module):
             target = cskd.cumulative_fusion(
                 target, progress, self.schedule, self._target(image)
             )
-        elif self.global_term == 'context':
-            target = cskd.growing_context(
-                target,
-                progress,
-                self.schedule,
-                strongest=self.activation == 'sigmoid',
-            )
         cells = cskd.masked_mean(
             self._divergence(s, target), self._valid(labels, s)
         )
-        if self.global_term != 'decoupled':
+        if self.global_term == 'fused':
             return cells
         alpha = cskd.schedule_weight(progress, self.schedule)
         image = self._image_term(students, teachers, labels)

@@ -100,37 +100,6 @@ def test_vectors_cannot_be_fused():
         cskd.cumulative_fusion(torch.zeros(2, 10), 0.5)
 
 
-@pytest.mark.parametrize('strongest', [False, True])
-def test_context_grows_from_the_position_to_a_grid_of_four(strongest):
-    local = randn(1, 2, 8, 12)
-    settings = dict(strongest=strongest)
-    assert torch.equal(cskd.growing_context(local, 0, **settings), local)
-    last = cskd.growing_context(local, 1, **settings)
-    for row in range(4):
-        for column in range(4):
-            area = (
-                ...,
-                slice(2 * row, 2 * row + 2),
-                slice(3 * column, 3 * column + 3),
-            )
-            values = local[area].flatten(2)
-            wanted = values.amax(2) if strongest else values.mean(2)
-            torch.testing.assert_close(
-                last[area], wanted[..., None, None].expand(1, 2, 2, 3)
-            )
-    middle = cskd.growing_context(local, 0.5, **settings)
-    pool = F.adaptive_max_pool2d if strongest else F.adaptive_avg_pool2d
-    around = F.interpolate(pool(local, (6, 8)), (8, 12), mode='nearest')
-    torch.testing.assert_close(middle, 0.5 * local + 0.5 * around)
-
-
-def test_small_maps_keep_their_positions():
-    local = randn(1, 2, 4, 3)
-    for progress in (0, 0.5, 1):
-        fused = cskd.growing_context(local, progress)
-        torch.testing.assert_close(fused, local)
-
-
 @pytest.mark.parametrize('bias', [True, False])
 def test_mean_of_dense_logits_is_what_a_pool_and_fc_head_says(bias):
     feature, weight = randn(2, 8, 7, 5), randn(10, 8, seed=1)
