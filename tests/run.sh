@@ -11,4 +11,6 @@ setup_env tests
 echo '[lint] ruff check, ruff format --check'
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
-exec "$PYTHON" -m pytest "$@"
+# A process per core, each with one thread; what shares a file, a process.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

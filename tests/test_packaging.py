@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands import ROOT, run
+from tests.commands import ROOT, run, run_unchecked
 
 PIP = (sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet')
 OFFLINE = ('--no-deps', '--no-build-isolation', '--no-index')
@@ -136,7 +136,12 @@ def test_config_paths_and_the_hub_work_from_a_wheel(wheel, tmp_path):
 
 
 def test_an_editable_install_links_configs_and_tools(checkout, tmp_path):
-    run(*PIP, 'install', *OFFLINE, '--prefix', tmp_path, '-e', checkout)
+    installed = (*PIP, 'show', 'cankd_mm')
+    before = run_unchecked(*installed, PYTHONPATH='')
+    # Without --ignore-installed pip would remove the package that is tested.
+    target = ('--ignore-installed', '--prefix', tmp_path)
+    run(*PIP, 'install', *OFFLINE, *target, '-e', checkout)
+    assert run_unchecked(*installed, PYTHONPATH='') == before
     mim = checkout / 'cankd_mm' / '.mim'
     for name in ('configs', 'tools', 'model-index.yml'):
         assert (mim / name).is_symlink()
