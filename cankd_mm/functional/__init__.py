@@ -7,12 +7,12 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
-from cankd_mm.functional.lakd import activation_map
 from cankd_mm.functional.cskd import (
     cumulative_fusion,
     dense_logits,
     schedule_weight,
 )
+from cankd_mm.functional.lakd import activation_map
 from cankd_mm.functional.tat import (
     anchor_points,
     patch_groups,
