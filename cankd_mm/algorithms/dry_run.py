@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -133,21 +134,27 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
     Args:
         distiller: A ``ConfigurableDistiller`` whose recorders are filled.
         untried: Recorders of the student without a record; the losses that
-            use them are left out.
+            need them are left out. An argument with a default (labels, for
+            instance) is not needed.
 
     Raises:
         ValueError: A connector or a loss failed. The message names the loss,
             the module path and the shape of every feature it was given.
     """
     for loss_name, arguments in distiller.loss_forward_mappings.items():
-        if any(
-            record['from_student'] and record['recorder'] in untried
-            for record in arguments.values()
-        ):
+        loss = distiller.distill_losses[loss_name]
+        missing = {
+            argument
+            for argument, record in arguments.items()
+            if record['from_student'] and record['recorder'] in untried
+        }
+        if not missing <= _optional_arguments(loss):
             continue
         described, values = [], {}
         try:
             for argument, record in arguments.items():
+                if argument in missing:
+                    continue
                 raw = distiller.get_record(
                     **{
                         key: value
@@ -162,7 +169,7 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
                         f', connected by {record["connector"]!r} to '
                         f'{shapes(values[argument])}'
                     )
-            distiller.distill_losses[loss_name](**values)
+            loss(**values)
         except Exception as error:
             features = '\n'.join(f'  {line}' for line in described)
             raise ValueError(
@@ -172,6 +179,15 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
                 "one shape with a connector ('ProjectionConnector' for "
                 "channels, 'ResizeConnector' for height and width)"
             ) from error
+
+
+def _optional_arguments(loss: nn.Module) -> set[str]:
+    parameters = signature(loss.forward).parameters
+    return {
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is not Parameter.empty
+    }
 
 
 def shapes(value: Any) -> str:

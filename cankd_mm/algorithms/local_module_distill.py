@@ -6,7 +6,7 @@ from numbers import Integral
 
 import torch
 from mmengine.dist import is_distributed
-from mmengine.logging import MessageHub, print_log
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
@@ -23,6 +23,7 @@ from cankd_mm.algorithms.local_modules import (
 from cankd_mm.algorithms.recorded_forward import records_needed
 from cankd_mm.algorithms.truncation import Truncation, build_truncations
 from cankd_mm.utils.arguments import check_flag
+from cankd_mm.utils.progress import iteration
 
 
 @MODELS.register_module()
@@ -178,10 +179,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
     def _weight_of(self, name: str) -> float:
         """The factor on one distill loss, 0 while its module is closed."""
         for index, module in enumerate(self.local_modules):
-            if (
-                name in module.losses
-                and index * self.open_every > _iteration()
-            ):
+            if name in module.losses and index * self.open_every > iteration():
                 return 0.0
         return super()._weight_of(name)
 
@@ -276,11 +274,6 @@ class LocalModuleDistill(FrozenTeacherDistill):
                 value = value * self._weight_of(name)
             losses[name] = value
         return losses
-
-
-def _iteration() -> int:
-    """The runner's iteration, right after a resume too; 0 without one."""
-    return MessageHub.get_current_instance().get_info('iter', 0)
 
 
 def _check_open_every(value: int) -> None:

@@ -7,6 +7,11 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
+from cankd_mm.functional.cskd import (
+    cumulative_fusion,
+    dense_logits,
+    schedule_weight,
+)
 from cankd_mm.functional.lakd import activation_map
 from cankd_mm.functional.tat import (
     anchor_points,
@@ -17,8 +22,11 @@ from cankd_mm.functional.tat import (
 __all__ = [
     'activation_map',
     'anchor_points',
+    'cumulative_fusion',
+    'dense_logits',
     'instance_norm_mse',
     'non_local_dot_product',
     'patch_groups',
+    'schedule_weight',
     'target_aware_attention',
 ]

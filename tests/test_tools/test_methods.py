@@ -35,8 +35,8 @@ def test_student_file_scores_as_the_distillation_checkpoint(path, tmp_path):
     last = scores(trained)
     assert last and max(last.values()) > 0
     assert 'distill.loss' in trained
-    distilled = run_tool('test.py', config, tmp_path / 'epoch_4.pth', *options)
-    alone = run_tool(
-        'test.py', baseline, tmp_path / 'epoch_4_student.pth', *options
-    )
+    (student,) = tmp_path.glob('epoch_*_student.pth')
+    checkpoint = student.with_name(student.name.replace('_student', ''))
+    distilled = run_tool('test.py', config, checkpoint, *options)
+    alone = run_tool('test.py', baseline, student, *options)
     assert scores(distilled) == scores(alone) == last

@@ -1,0 +1,370 @@
+"""CSKD: a CNN's spatial responses teach a transformer's patches."""
+
+from collections.abc import Sequence
+
+import torch
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+from cankd_mm.functional import cskd
+from cankd_mm.utils.arguments import check_count, check_flag, check_weight
+from cankd_mm.utils.levels import as_levels, full_precision, no_autocast
+from cankd_mm.utils.progress import training_progress
+
+_GLOBAL_TERMS = ('fused', 'decoupled')
+_ACTIVATIONS = ('softmax', 'sigmoid')
+
+
+@MODELS.register_module()
+class CSKDLoss(nn.Module):
+    r"""Cumulative spatial knowledge distillation.
+
+    `Cumulative Spatial Knowledge Distillation for Vision Transformers
+    <https://arxiv.org/abs/2307.08500>`_, ICCV 2023.
+
+    With the teacher's class logits :math:`T_p` at every position, its logits
+    :math:`g` of the image, the student's :math:`S_p` and the share r of the
+    training that is over, 'fused' is the published loss for image labels:
+
+    .. math::
+        L = \operatorname{mean}_p D(S_p, \alpha(r) T_p + (1 - \alpha(r)) g)
+
+    Late in training it asks every position for the image's class, which is
+    wrong where the positions themselves have labels. 'decoupled', our
+    extension for dense prediction, moves the weight to a term of its own:
+
+    .. math::
+        L = \alpha(r) \operatorname{mean}_p D(S_p, T_p) +
+        (1 - \alpha(r)) D(g_S, g_T)
+
+    D is cross-entropy with the teacher's class (``hard``) or the KL
+    divergence of all classes. The finer of the two grids is pooled to the
+    coarser. Under 'softmax' pooling averages logits, here and for g. Under
+    'sigmoid' (detectors) it takes the strongest response, over anchors and
+    levels too: a class is present in a cell, or in the image, if it is
+    anywhere in it; probabilities are fused.
+
+    r counts iterations and comes from MMEngine's runner; it is 0 without one.
+    The loss computes in float32 (float64 for float64 features) under autocast
+    too, sends no gradient to the teacher, and has no parameters: the
+    student's patch classifier is a connector.
+
+    Args:
+        num_classes: Number of classes, the teacher's.
+        global_term: 'fused' or 'decoupled'. Defaults to 'fused'.
+        schedule: How the weight of the local responses falls from 1 to 0:
+            'linear', 'quadratic' or 'cosine'; with 'constant' it does not.
+            Defaults to 'linear'.
+        hard: The teacher's class alone, or all of them. Defaults to True.
+        temperature: Of the soft form. Defaults to 1.0.
+        activation: 'softmax' for exclusive classes, 'sigmoid' for a
+            detector's. Defaults to 'softmax'.
+        loss_weight: Factor of the loss. Defaults to 1.0.
+        ignore_index: Label of pixels to be ignored; a cell with more than
+            half of them is left out. Defaults to 255.
+
+    Shape:
+        - s_feature, t_feature: :math:`(B, K, h, w)` each, their grids may
+          differ; under 'sigmoid' :math:`(B, A K, h, w)` or tuples of such
+          levels, the anchors' classes one after the other
+        - labels: :math:`(B, H, W)` or :math:`(B, 1, H, W)`
+        - output: scalar
+
+    Raises:
+        ValueError: An argument is out of range.
+        TypeError: An argument has the wrong type.
+
+    Examples:
+        .. code-block:: python
+
+            distiller = dict(
+                type='ConfigurableDistiller',
+                student_recorders=dict(
+                    patches=dict(type='ModuleOutputs', source='backbone'),
+                    labels=dict(
+                        type='MethodOutputs',
+                        source='mmseg.models.decode_heads.decode_head.'
+                        'BaseDecodeHead._stack_batch_gt',
+                    ),
+                ),
+                teacher_recorders=dict(
+                    logits=dict(
+                        type='ModuleOutputs', source='decode_head.conv_seg'
+                    )
+                ),
+                connectors=dict(
+                    classify=dict(
+                        type='PatchClassifierConnector', num_classes=21
+                    )
+                ),
+                distill_losses=dict(
+                    loss_cskd=dict(
+                        type='CSKDLoss',
+                        num_classes=21,
+                        global_term='decoupled',
+                    )
+                ),
+                loss_forward_mappings=dict(
+                    loss_cskd=dict(
+                        s_feature=dict(
+                            from_student=True,
+                            recorder='patches',
+                            data_idx=3,
+                            connector='classify',
+                        ),
+                        t_feature=dict(from_student=False, recorder='logits'),
+                        labels=dict(from_student=True, recorder='labels'),
+                    )
+                ),
+            )
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        global_term: str = 'fused',
+        schedule: str = 'linear',
+        hard: bool = True,
+        temperature: float = 1.0,
+        activation: str = 'softmax',
+        loss_weight: float = 1.0,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__()
+        check_count('num_classes', num_classes)
+        for name, value, known in (
+            ('global_term', global_term, _GLOBAL_TERMS),
+            ('schedule', schedule, cskd.SCHEDULES),
+            ('activation', activation, _ACTIVATIONS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f'`{name}` must be one of {known}, found {value!r}'
+                )
+        check_flag('hard', hard)
+        check_weight('temperature', temperature)
+        if temperature == 0:
+            raise ValueError('`temperature` must be positive, found 0')
+        check_weight('loss_weight', loss_weight)
+        self.num_classes = num_classes
+        self.global_term = global_term
+        self.schedule = schedule
+        self.hard = hard
+        self.temperature = float(temperature)
+        self.activation = activation
+        self.loss_weight = float(loss_weight)
+        self.ignore_index = ignore_index
+
+    def forward(
+        self,
+        s_feature: Tensor | Sequence[Tensor],
+        t_feature: Tensor | Sequence[Tensor],
+        labels: Tensor | None = None,
+        s_weight: Tensor | None = None,
+        s_bias: Tensor | None = None,
+        t_weight: Tensor | None = None,
+        t_bias: Tensor | None = None,
+    ) -> Tensor:
+        """Computes the loss at the present progress of the training.
+
+        Args:
+            s_feature: The student's class logits.
+            t_feature: The teacher's class logits; detached here.
+            labels: The ground truth, for its ignored pixels alone. Defaults
+                to None: nothing is ignored.
+            s_weight: Weight (K, D) of the student's classifier, from a
+                parameter recorder. With it ``s_feature`` is the feature map
+                (B, D, h, w) to be classified at every position: the published
+                form, whose patches share the distillation head. Defaults to
+                None.
+            s_bias: Its bias. Defaults to None.
+            t_weight: Likewise of the teacher's classifier behind the mean
+                over positions. Defaults to None.
+            t_bias: Its bias. Defaults to None.
+
+        Returns:
+            The weighted loss, a scalar.
+
+        Raises:
+            ValueError: Shapes do not fit each other or ``num_classes``.
+            TypeError: A feature or a level is not a tensor.
+        """
+        s_feature = _classified(s_feature, s_weight, s_bias, 's_feature')
+        t_feature = _classified(t_feature, t_weight, t_bias, 't_feature')
+        students = self._levels(s_feature, 's_feature')
+        teachers = self._levels(t_feature, 't_feature')
+        _check_batches(students, teachers, labels)
+        everything = full_precision(
+            *students, *(level.detach() for level in teachers)
+        )
+        students = everything[: len(students)]
+        teachers = everything[len(students) :]
+        with no_autocast(everything[0]):
+            loss = self._loss(students, teachers, labels, training_progress())
+        return self.loss_weight * loss
+
+    def _loss(
+        self,
+        students: tuple[Tensor, ...],
+        teachers: tuple[Tensor, ...],
+        labels: Tensor | None,
+        progress: float,
+    ) -> Tensor:
+        """The loss at some progress, without its weight."""
+        grid = cskd.common_grid(students, teachers)
+        s, t = self._cells(students, grid), self._cells(teachers, grid)
+        target = self._target(t)
+        if self.global_term == 'fused':
+            image, _ = self._image(teachers, labels)
+            target = cskd.cumulative_fusion(
+                target, progress, self.schedule, self._target(image)
+            )
+        cells = cskd.masked_mean(
+            self._divergence(s, target), self._valid(labels, s)
+        )
+        if self.global_term == 'fused':
+            return cells
+        alpha = cskd.schedule_weight(progress, self.schedule)
+        image = self._image_term(students, teachers, labels)
+        return alpha * cells + (1 - alpha) * image
+
+    def _image_term(
+        self,
+        students: tuple[Tensor, ...],
+        teachers: tuple[Tensor, ...],
+        labels: Tensor | None,
+    ) -> Tensor:
+        """How far the student's answer for the image is from the teacher's."""
+        s, s_known = self._image(students, labels)
+        t, t_known = self._image(teachers, labels)
+        divergence = self._divergence(s, self._target(t))
+        return cskd.masked_mean(divergence, s_known & t_known)
+
+    # ------------------------------------------- what the activation decides
+
+    def _cells(
+        self, levels: tuple[Tensor, ...], grid: tuple[int, int]
+    ) -> Tensor:
+        """Class logits of the cells of a grid, (B, K, g, g')."""
+        if self.activation == 'softmax':
+            return cskd.average_to_grid(levels[0], grid)
+        return cskd.class_presence(levels, self.num_classes, grid)
+
+    def _image(
+        self, levels: tuple[Tensor, ...], labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits of the image, and whether any of it is known."""
+        cells = self._cells(levels, cskd.common_grid(levels, levels))
+        valid = self._valid(labels, cells)
+        pool = (
+            cskd.average_image
+            if self.activation == 'softmax'
+            else cskd.strongest_in_image
+        )
+        return pool(cells, valid), valid.flatten(1).any(1)[:, None, None]
+
+    def _target(self, logits: Tensor) -> Tensor:
+        """What is fused: logits under softmax, else probabilities."""
+        if self.activation == 'softmax':
+            return logits
+        temperature = 1.0 if self.hard else self.temperature
+        return torch.sigmoid(logits / temperature)
+
+    def _divergence(self, student: Tensor, target: Tensor) -> Tensor:
+        divergence = (
+            cskd.softmax_divergence
+            if self.activation == 'softmax'
+            else cskd.sigmoid_divergence
+        )
+        return divergence(student, target, self.hard, self.temperature)
+
+    # ---------------------------------------------------------------- inputs
+
+    def _valid(self, labels: Tensor | None, cells: Tensor) -> Tensor:
+        """Cells that count, (B, g, g')."""
+        grid = tuple(cells.shape[2:])
+        if labels is None:
+            shape = (cells.size(0), *grid)
+            return torch.ones(shape, dtype=torch.bool, device=cells.device)
+        if labels.dim() == 4:
+            labels = labels.squeeze(1)
+        if labels.dim() != 3:
+            raise ValueError(
+                f'`labels` has shape {tuple(labels.shape)}, expected (B, H, W)'
+                ' or (B, 1, H, W)'
+            )
+        return cskd.valid_cells(labels, grid, self.ignore_index)
+
+    def _levels(
+        self, feature: Tensor | Sequence[Tensor], name: str
+    ) -> tuple[Tensor, ...]:
+        """The levels of a feature, each a checked map of class logits."""
+        number = len(feature) if isinstance(feature, Sequence) else 1
+        levels = as_levels(feature, number, name)
+        if self.activation == 'softmax' and number != 1:
+            raise ValueError(
+                f"`{name}` has {number} levels; with activation='softmax' "
+                '`CSKDLoss` takes one: choose it with `data_idx` in '
+                '`loss_forward_mappings`'
+            )
+        for level in levels:
+            channels = level.size(1) if level.dim() == 4 else 0
+            anchors, rest = divmod(channels, self.num_classes)
+            fits = anchors == 1 or (self.activation == 'sigmoid' and anchors)
+            if rest or not fits:
+                raise ValueError(
+                    f'`{name}` has shape {tuple(level.shape)}, expected class '
+                    f'logits (B, {self.num_classes}, h, w) for '
+                    f'`num_classes`={self.num_classes}: correct it, or bring '
+                    'features to logits with a `PatchClassifierConnector`'
+                )
+        return levels
+
+
+def _classified(
+    feature: Tensor | Sequence[Tensor],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    name: str,
+) -> Tensor | Sequence[Tensor]:
+    """Logits of a feature map, if there is a classifier for it."""
+    if weight is None:
+        return feature
+    fits = isinstance(feature, Tensor) and feature.dim() == 4
+    if not fits or feature.size(1) != weight.size(1):
+        found = (
+            f'shape {tuple(feature.shape)}'
+            if isinstance(feature, Tensor)
+            else f'type {type(feature).__name__}'
+        )
+        raise ValueError(
+            f'`{name}` has {found}, but its classifier has a weight of shape '
+            f'{tuple(weight.shape)}; expected one map (B, {weight.size(1)}, '
+            'h, w): choose a level with `data_idx`, and bring tokens to a map '
+            'with a `TokenMapConnector`'
+        )
+    with no_autocast(feature):
+        if bias is None:
+            return cskd.dense_logits(*full_precision(feature, weight))
+        return cskd.dense_logits(*full_precision(feature, weight, bias))
+
+
+def _check_batches(
+    students: tuple[Tensor, ...],
+    teachers: tuple[Tensor, ...],
+    labels: Tensor | None,
+) -> None:
+    """Raises unless all hold the same images."""
+    images = students[0].size(0)
+    for name, tensors in (
+        ('s_feature', students),
+        ('t_feature', teachers),
+        ('labels', () if labels is None else (labels,)),
+    ):
+        for tensor in tensors:
+            if tensor.size(0) != images:
+                raise ValueError(
+                    f'`s_feature` has shape {tuple(students[0].shape)}, but '
+                    f'`{name}` has shape {tuple(tensor.shape)}; all must '
+                    'hold the same images'
+                )

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/retinanet_swin-t_fpn.py',
+    '../_base_/datasets/coco.py',
+    '../_base_/schedules/detection_1x.py',
+]
+
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
+optim_wrapper = dict(optimizer=dict(lr=0.01))

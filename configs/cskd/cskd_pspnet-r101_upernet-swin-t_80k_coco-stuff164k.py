@@ -1,0 +1,20 @@
+_base_ = [
+    '../baselines/upernet-swin-t_80k_coco-stuff164k.py',
+    '../_base_/cankd_mm.py',
+    '../_base_/distillers/cskd_segmentor.py',
+]
+
+distiller = _base_.distiller
+distiller.connectors.classify.num_classes = _base_.num_classes
+distiller.distill_losses.loss_cskd.num_classes = _base_.num_classes
+
+model = dict(
+    _delete_=True,
+    type='mmrazor.FrozenTeacherDistill',
+    architecture=_base_.model,
+    teacher=dict(
+        cfg_path='mmseg::pspnet/pspnet_r101-d8_4xb4-80k_coco-stuff164k-512x512.py'
+    ),
+    teacher_ckpt='https://download.openmmlab.com/mmsegmentation/v0.5/pspnet/pspnet_r101-d8_512x512_4x4_80k_coco-stuff164k/pspnet_r101-d8_512x512_4x4_80k_coco-stuff164k_20210707_152034-7eb41789.pth',
+    distiller=distiller,
+)
