@@ -15,6 +15,7 @@ for size in '2 256 100 168' '1 256 200 336'; do
     "$python" -m tests.bm_cankd --device cuda --size $size
 done
 "$python" -m tests.bm_tat --device cuda
+"$python" -m tests.bm_lakd --device cuda --batch 8 --on output
 "$python" -m tests.bm_step "$pair" --device cuda --batch 8 --size 800 1344
 "$python" -m tests.bm_step "$pair" --device cuda --batch 8 --size 800 1344 \
     --amp bfloat16 --teacher-dtype bfloat16
