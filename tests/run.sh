@@ -11,6 +11,7 @@ setup_env tests
 echo '[lint] ruff check, ruff format --check'
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
-# A process per core, each with one thread; what shares a file, a process.
+# A process per core, each with one thread. Neighbours stay together where they
+# can: they share fixtures.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-exec "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
+exec "$PYTHON" -m pytest -n auto --maxprocesses 4 --dist worksteal "$@"
