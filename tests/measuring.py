@@ -8,6 +8,7 @@ convolutions and matrix products, two for each multiplication and addition.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -157,6 +158,9 @@ def peak_memory(form: Form, args: argparse.Namespace) -> int:
     context = get_context('spawn')
     queue = context.SimpleQueue()
     child = context.Process(target=_cpu_peak, args=(form, args, queue))
+    # Freed blocks go back at once: what is counted is what a step holds, not
+    # what glibc keeps of it.
+    os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
     child.start()
     child.join()
     if child.exitcode:
