@@ -63,10 +63,9 @@ def _prepare_split(
         make_mask,
         options,
     )
-    report.count(f'{split}: images in the folder', len(names), official)
     check_pairs(
         report,
-        Pairs(split, images, IMAGE_SUFFIX, masks, SUFFIX, len(IDS)),
+        Pairs(split, images, IMAGE_SUFFIX, masks, SUFFIX, len(IDS), official),
         names,
         f'extract {LABELS} again and run this command again',
         noted,

@@ -54,10 +54,9 @@ def _prepare_split(
     else:
         require(report, Part(file, ARCHIVE))
         return
-    report.count(f'{split}: images listed', len(names), official)
     check_pairs(
         report,
-        Pairs(split, images, '.jpg', masks, SUFFIX, NUM_LABELS),
+        Pairs(split, images, '.jpg', masks, SUFFIX, NUM_LABELS, official),
         names,
         f'extract {ARCHIVE} again and run this command again',
         noted,

@@ -59,10 +59,9 @@ def _prepare_split(
         make_mask,
         options,
     )
-    report.count(f'{split}: images in the folder', len(names), official)
     check_pairs(
         report,
-        Pairs(split, images, '.jpg', masks, SUFFIX, NUM_LABELS),
+        Pairs(split, images, '.jpg', masks, SUFFIX, NUM_LABELS, official),
         names,
         f'extract {MAPS} into {report.root / "annotations"} again and run '
         'this command again',

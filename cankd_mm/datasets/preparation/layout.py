@@ -58,12 +58,14 @@ def require(report: Report, part: Part) -> bool:
     nested = path / path.name
     if path.exists() and not nested.is_dir():
         return True
-    for found in (nested, *(child / part.path for child in _folders(root))):
+    elsewhere = [child / path.name for child in _folders(path.parent)]
+    elsewhere += [child / part.path for child in _folders(root)]
+    for found in elsewhere:
         if found.exists():
             what = 'what is in it' if found == nested else 'it'
             report.problem(
                 f'no {part.path}, but {found.relative_to(root)} is there',
-                f'move {what} to {path}',
+                f'if that is it, move {what} to {path}',
             )
             return False
     into = Path(os.path.normpath(root / part.into))
@@ -146,12 +148,14 @@ def listed_names(report: Report, path: str) -> list[str]:
     names, odd = [], []
     text = (report.root / path).read_text()
     for number, line in enumerate(text.splitlines(), 1):
-        if line and line == line.strip() and len(line.split()) == 1:
+        if line and line == line.strip():
             names.append(line)
         else:
             odd.append(f'line {number} is {line!r}')
     report.missing(
-        f'lines of {path} are not one image name each', odd, 'mend the list'
+        f'lines of {path} are empty or have spaces around the name',
+        odd,
+        'mend the list',
     )
     if not names and not odd:
         report.problem(f'{path} is empty', 'extract its archive again')

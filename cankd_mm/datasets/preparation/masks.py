@@ -25,6 +25,7 @@ class Pairs:
         masks: Folder of the label maps.
         mask_suffix: How their names end.
         num_labels: Labels are below it, or 255.
+        official: Images of the official release.
     """
 
     split: str
@@ -33,6 +34,7 @@ class Pairs:
     masks: str
     mask_suffix: str
     num_labels: int
+    official: int
 
 
 def check_pairs(
@@ -59,7 +61,7 @@ def check_pairs(
         there = names_in(report.root / folder, suffix)
         files = {f'{folder}/{name}{suffix}': name in there for name in names}
         present = [file for file in files if files[file]]
-        report.count(f'{pairs.split}: {kind}', len(present))
+        report.count(f'{pairs.split}: {kind}', len(present), pairs.official)
         report.missing(
             f'{kind} of {pairs.split} are missing',
             (

@@ -63,8 +63,9 @@ def prepare(report: Report, options: Options) -> None:
                     report.problem(f'no {LISTS}/aug.txt', remedy)
                 continue
         names = listed_names(report, f'{LISTS}/{split}.txt')
-        report.count(f'{split}: images listed', len(names), official)
-        pairs = Pairs(split, 'JPEGImages', '.jpg', masks, '.png', NUM_LABELS)
+        pairs = Pairs(
+            split, 'JPEGImages', '.jpg', masks, '.png', NUM_LABELS, official
+        )
         check_pairs(report, pairs, names, remedy, noted)
 
 

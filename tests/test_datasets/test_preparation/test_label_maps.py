@@ -104,6 +104,18 @@ def test_voc_aug_keeps_the_labels(tmp_path):
     assert len(sources) == 5
 
 
+def test_images_and_label_maps_are_counted(tmp_path):
+    report = prepare('voc_aug', make('voc_aug', tmp_path))
+    assert [(c.what, c.found, c.official) for c in report.counts] == [
+        ('train: images', 1, 1_464),
+        ('train: label maps', 1, 1_464),
+        ('val: images', 1, 1_449),
+        ('val: label maps', 1, 1_449),
+        ('aug: images', 3, 9_118),
+        ('aug: label maps', 3, 9_118),
+    ]
+
+
 def test_train_ids_of_cocostuff_mean_the_named_classes(tmp_path):
     # Ids and names from the data set's labels.txt.
     names = {1: 'person', 25: 'giraffe', 27: 'backpack', 90: 'toothbrush'}

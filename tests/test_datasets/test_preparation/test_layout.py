@@ -42,10 +42,10 @@ def test_a_folder_nested_in_itself_is_told(tmp_path):
     file = 'annotations/instances_train2017.json'
     found = problems(prepare('coco', root))
     assert found[f'no {file}, but annotations/{file} is there'] == (
-        f'move it to {root / file}'
+        f'if that is it, move it to {root / file}'
     )
     assert found['no val2017, but val2017/val2017 is there'] == (
-        f'move what is in it to {root / "val2017"}'
+        f'if that is it, move what is in it to {root / "val2017"}'
     )
 
 
@@ -55,9 +55,21 @@ def test_images_in_a_folder_of_their_own_are_found(tmp_path):
     (root / 'val2017').rename(root / 'images/val2017')
     assert problems(prepare('coco', root)) == {
         'no val2017, but images/val2017 is there': (
-            f'move it to {root / "val2017"}'
+            f'if that is it, move it to {root / "val2017"}'
         )
     }
+
+
+def test_an_archive_extracted_into_a_folder_of_its_own_is_found(tmp_path):
+    root = make('cocostuff164k', tmp_path)
+    away = root / 'annotations/stuffthingmaps_trainval2017'
+    away.mkdir()
+    (root / 'annotations/val2017').rename(away / 'val2017')
+    (text,) = problems(prepare('cocostuff164k', root))
+    assert text == (
+        'no annotations/val2017, but '
+        'annotations/stuffthingmaps_trainval2017/val2017 is there'
+    )
 
 
 def test_an_empty_folder_is_a_problem(tmp_path):
