@@ -126,18 +126,14 @@ def test_train_ids_of_cocostuff_mean_the_named_classes(tmp_path):
         assert classes[mmseg_table('coco_stuff164k')[number - 1]] == name
 
 
-@pytest.mark.parametrize(
-    'label, reason',
-    [(12, r'data set lacks: \[12\]'), (183, r'data set lacks: \[183\]')],
-)
-def test_ids_of_another_release_are_refused(tmp_path, label, reason):
+@pytest.mark.parametrize('label', [12, 183])
+def test_ids_of_another_release_are_refused(tmp_path, label):
     root = make('cocostuff10k', tmp_path)
     source = sorted(root.glob('annotations/*.mat'))[0]
     savemat(source, dict(S=np.full((4, 4), label, np.uint8)))
-    report = prepare('cocostuff10k', root)
-    assert [source.name in problem.text for problem in report.problems] == [1]
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(report.problems[0].text)
+    (problem,) = prepare('cocostuff10k', root).problems
+    reason = f'{source.name} (holds labels that the data set lacks: [{label}])'
+    assert reason in problem.text
 
 
 @pytest.mark.parametrize('content', [b'', b'no matlab', b'MATLAB 5.0' * 99])

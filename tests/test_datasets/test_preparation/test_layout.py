@@ -72,6 +72,29 @@ def test_an_archive_extracted_into_a_folder_of_its_own_is_found(tmp_path):
     )
 
 
+def test_parts_left_in_the_folder_of_their_archive_are_found(tmp_path):
+    root = make('cityscapes', tmp_path)
+    away = root / 'gtFine_trainvaltest'
+    away.mkdir()
+    (root / 'gtFine').rename(away / 'gtFine')
+    for text, split in zip(
+        problems(prepare('cityscapes', root)), ('train', 'val'), strict=True
+    ):
+        assert text == (
+            f'no gtFine/{split}, but gtFine_trainvaltest/gtFine/{split} is '
+            'there'
+        )
+
+
+def test_an_archive_in_the_root_is_extracted_where_it_belongs(tmp_path):
+    root = make('cocostuff164k', tmp_path)
+    (root / 'images/val2017').rename(tmp_path / 'away')
+    archive = root / 'val2017.zip'
+    archive.touch()
+    (remedy,) = problems(prepare('cocostuff164k', root)).values()
+    assert remedy.endswith(f'unzip -q {archive} -d {root}/images')
+
+
 def test_an_empty_folder_is_a_problem(tmp_path):
     root = make('cityscapes', tmp_path)
     for image in (root / 'leftImg8bit/val').rglob('*.png'):
