@@ -9,7 +9,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
-from cankd_mm.utils.arguments import check_count, check_flag, check_weight
+from cankd_mm.utils.arguments import as_pair, check_flag, check_weight
 from cankd_mm.utils.levels import full_precision, no_autocast
 
 
@@ -68,7 +68,7 @@ class ActivationMapConnector(BaseConnector):
                 '`avg_weight` and `max_weight` are both 0, which leaves no '
                 'activation map: make one of them positive'
             )
-        self.grid = None if grid is None else _pair(grid)
+        self.grid = None if grid is None else as_pair('grid', grid)
         self.avg_weight = avg_weight
         self.max_weight = max_weight
         self.flatten = flatten
@@ -105,14 +105,3 @@ class ActivationMapConnector(BaseConnector):
                 level, grid, self.avg_weight, self.max_weight
             )
         return vector if self.flatten else vector.view(-1, 1, *grid)
-
-
-def _pair(grid: int | Sequence[int]) -> tuple[int, int]:
-    """Returns a checked height and width."""
-    if not isinstance(grid, Sequence) or isinstance(grid, str):
-        grid = (grid, grid)
-    if len(grid) != 2:
-        raise ValueError(f'`grid` must be one number or two, found {grid!r}')
-    for number in grid:
-        check_count('grid', number)
-    return tuple(grid)

@@ -9,7 +9,7 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from cankd_mm.utils.arguments import check_count, check_weight
+from cankd_mm.utils.arguments import as_pair, check_weight
 
 _MODES = ('nearest', 'nearest-exact', 'bilinear', 'bicubic', 'area')
 
@@ -73,13 +73,9 @@ class ResizeConnector(BaseConnector):
                 f'align_corners={align_corners} and mode={mode!r}'
             )
         if size is not None:
-            size = _pair('size', size)
-            for number in size:
-                check_count('size', number)
+            size = as_pair('size', size)
         else:
-            scale_factor = _pair('scale_factor', scale_factor)
-            for number in scale_factor:
-                check_weight('scale_factor', number)
+            scale_factor = as_pair('scale_factor', scale_factor, check_weight)
             if min(scale_factor) == 0:
                 raise ValueError('`scale_factor` must be positive, found 0')
         self.size = size
@@ -121,14 +117,3 @@ class ResizeConnector(BaseConnector):
             mode=self.mode,
             align_corners=self.align_corners,
         )
-
-
-def _pair(name: str, value: float | Sequence[float]) -> tuple:
-    """Returns a number twice, and a pair of numbers as it is."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        value = (value, value)
-    if len(value) != 2:
-        raise ValueError(
-            f'`{name}` must be one number or two, found {value!r}'
-        )
-    return tuple(value)
