@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
 from cankd_mm.utils.arguments import as_pair, check_flag, check_weight
-from cankd_mm.utils.levels import full_precision, no_autocast
+from cankd_mm.utils.levels import full_precision, map_levels, no_autocast
 
 
 @MODELS.register_module()
@@ -88,16 +88,9 @@ class ActivationMapConnector(BaseConnector):
             ValueError: A level is no (B, C, H, W) map.
             TypeError: A level is not a tensor.
         """
-        if isinstance(feature, Sequence) and not isinstance(feature, str):
-            return tuple(map(self._map, feature))
-        return self._map(feature)
+        return map_levels(self._map, feature)
 
     def _map(self, level: Tensor) -> Tensor:
-        if not isinstance(level, Tensor):
-            raise TypeError(
-                '`feature` must be a tensor or a sequence of tensors, found '
-                f'{type(level).__name__}'
-            )
         grid = self.grid or coarse_grid(level, level)
         (level,) = full_precision(level)
         with no_autocast(level):

@@ -10,6 +10,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.utils.arguments import as_pair, check_weight
+from cankd_mm.utils.levels import map_levels
 
 _MODES = ('nearest', 'nearest-exact', 'bilinear', 'bicubic', 'area')
 
@@ -98,20 +99,16 @@ class ResizeConnector(BaseConnector):
             ValueError: A level is no (B, C, H, W) map.
             TypeError: A level is not a tensor.
         """
-        if isinstance(feature, Sequence):
-            return tuple(self.forward_train(level) for level in feature)
-        if not isinstance(feature, Tensor):
-            raise TypeError(
-                '`feature` must be a tensor or a sequence of tensors, found '
-                f'{type(feature).__name__}'
-            )
-        if feature.dim() != 4:
+        return map_levels(self._resize, feature)
+
+    def _resize(self, level: Tensor) -> Tensor:
+        if level.dim() != 4:
             raise ValueError(
                 '`feature` must have shape (B, C, H, W), found '
-                f'{tuple(feature.shape)}'
+                f'{tuple(level.shape)}'
             )
         return F.interpolate(
-            feature,
+            level,
             size=self.size,
             scale_factor=self.scale_factor,
             mode=self.mode,
