@@ -9,7 +9,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
-from cankd_mm.utils.arguments import as_pair, check_flag, check_weight
+from cankd_mm.utils.arguments import as_pair, check_flag, check_mixture
 from cankd_mm.utils.levels import full_precision, map_levels, no_autocast
 
 
@@ -60,14 +60,8 @@ class ActivationMapConnector(BaseConnector):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        check_weight('avg_weight', avg_weight)
-        check_weight('max_weight', max_weight)
+        check_mixture(avg_weight=avg_weight, max_weight=max_weight)
         check_flag('flatten', flatten)
-        if avg_weight == max_weight == 0:
-            raise ValueError(
-                '`avg_weight` and `max_weight` are both 0, which leaves no '
-                'activation map: make one of them positive'
-            )
         self.grid = None if grid is None else as_pair('grid', grid)
         self.avg_weight = avg_weight
         self.max_weight = max_weight

@@ -64,6 +64,26 @@ def check_weight(name: str, value: float) -> None:
         )
 
 
+def check_mixture(**weights: float) -> None:
+    """Raises unless two weights are at least 0 and one is positive.
+
+    Args:
+        **weights: The two weights by the names of their arguments.
+
+    Raises:
+        TypeError: One is no real number.
+        ValueError: One is negative, infinite or NaN, or both are 0.
+    """
+    for name, value in weights.items():
+        check_weight(name, value)
+    if not any(weights.values()):
+        names = ' and '.join(f'`{name}`' for name in weights)
+        raise ValueError(
+            f'{names} are both 0, which leaves nothing: make one of them '
+            'positive'
+        )
+
+
 def as_pair(
     name: str,
     value: float | Sequence[float],
