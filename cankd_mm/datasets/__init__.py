@@ -1,4 +1,5 @@
-"""Embedded data sets, made from the handwriting scikit-learn ships.
+"""Embedded data sets, made from the handwriting scikit-learn ships, and the
+preparation of the public ones.
 
 The data set classes are not imported here: they drag mmdet and mmseg in, and
 their registries import them at the first look-up.
