@@ -32,11 +32,10 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     elif base % accumulated and not scaling.get('enable'):
         yield warning(
             'auto_scale_lr.base_batch_size',
-            f'{base}, which {accumulated} images a step and GPU make on no '
-            'number of GPUs',
-            f'a multiple of {accumulated}',
-            'Change train_dataloader.batch_size, or train with '
-            '--auto-scale-lr',
+            f'{base}, but on any number of GPUs a step has a multiple of '
+            f'{accumulated} images',
+            'the images a step that the learning rate is made for',
+            'Correct it, or train_dataloader.batch_size',
         )
 
 

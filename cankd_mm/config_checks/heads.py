@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS
 
 from cankd_mm.config_checks.examined_config import dicts, type_name
 
@@ -67,10 +67,13 @@ def dataset_classes(cfg: Config) -> tuple[str, int] | None:
 def _classes_of(data: Mapping, scope: str) -> int | None:
     classes = (data.get('metainfo') or {}).get('classes')
     if classes is None:
-        kind = data['type']
-        with DefaultScope.overwrite_default_scope(scope):
-            kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-        classes = (getattr(kind, 'METAINFO', None) or {}).get('classes')
+        kind, scope = data['type'], data.get('_scope_') or scope
+        if isinstance(kind, str):
+            with DATASETS.switch_scope_and_registry(scope) as registry:
+                kind = registry.get(kind)
+        metainfo = getattr(kind, 'METAINFO', None) or {}
+        # Of panoptic data a detector's head has the things alone.
+        classes = metainfo.get('thing_classes') or metainfo.get('classes')
     if isinstance(classes, str):  # a file with a name in each line
         path = Path(classes)
         if not path.is_file():
