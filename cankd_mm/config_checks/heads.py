@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from cankd_mm.config_checks.examined_config import dicts, type_name
+from cankd_mm.config_checks.quiet import quiet
 
 # Heads that classify the data set's classes: of detectors and of segmentors.
 _HEAD = re.compile(
@@ -69,7 +70,10 @@ def _classes_of(data: Mapping, scope: str) -> int | None:
     if classes is None:
         kind, scope = data['type'], data.get('_scope_') or scope
         if isinstance(kind, str):
-            with DATASETS.switch_scope_and_registry(scope) as registry:
+            with (
+                quiet(),
+                DATASETS.switch_scope_and_registry(scope) as registry,
+            ):
                 kind = registry.get(kind)
         metainfo = getattr(kind, 'METAINFO', None) or {}
         # Of panoptic data a detector's head has the things alone.

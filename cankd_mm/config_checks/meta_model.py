@@ -2,22 +2,19 @@
 
 import copy
 import functools
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from mmcv.ops import DeformConv2d, ModulatedDeformConv2d
 from mmengine.config import ConfigDict
-from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from cankd_mm.config_checks.quiet import quiet
 from cankd_mm.utils.random_state import preserved_random_state
 
 # Weights are made by these. Not by `linspace` or `arange`, whose numbers
@@ -84,7 +81,11 @@ class _Hashable:
 @functools.lru_cache(maxsize=128)
 def _cached_model(key: _Hashable, scope: str) -> BaseModel | None:
     config = ConfigDict(copy.deepcopy(key.config))
-    with _quiet(), DefaultScope.overwrite_default_scope(scope):
+    with (
+        quiet(),
+        preserved_random_state(devices=[]),
+        DefaultScope.overwrite_default_scope(scope),
+    ):
         try:
             with _EmptyWeights():
                 model = MODELS.build(config)
@@ -108,20 +109,6 @@ def _plain_convolution(module: nn.Module, x: torch.Tensor, *_) -> torch.Tensor:
         module.dilation,
         module.groups,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps random streams, logs and warnings as they would be without."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    with preserved_random_state(), warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
 
 
 def recorded_shapes(
@@ -169,7 +156,7 @@ def _cached_shapes(
     image = torch.empty(1, _channels(model), *size, device='meta')
     try:
         if records:
-            with _quiet(), torch.no_grad():
+            with quiet(), preserved_random_state(devices=[]), torch.no_grad():
                 sample = BaseDataElement(metainfo=meta)
                 model(image, [sample], mode='tensor')
     except (_EverythingRecorded, Exception):

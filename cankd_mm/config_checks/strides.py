@@ -31,6 +31,7 @@ _ANY_GRID = {
     'DistanceWiseRKD',
     'LAKDLoss',
 }
+_COUNTS_LEVELS = {'CanKDLoss', 'TaTLoss'}
 # Connectors that keep height and width.
 _KEEPS_GRID = {'ProjectionConnector'}
 
@@ -49,7 +50,9 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
             continue
         student, teacher = (_strides(examined, link) for link in pair)
         # Of a longer tuple the first levels are used.
-        levels = min(len(student), len(teacher), loss.get('num_levels', 99))
+        levels = min(len(student), len(teacher))
+        if type_name(loss) in _COUNTS_LEVELS:
+            levels = min(levels, loss.get('num_levels', 1))
         if student[:levels] == teacher[:levels]:
             continue
         kind = error if type_name(loss) in _SAME_GRID else warning

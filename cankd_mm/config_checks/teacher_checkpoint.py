@@ -1,6 +1,5 @@
 """The teacher's weights belong to its config."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from cankd_mm.config_checks.published_weights import (
     file_name,
     listed_configs,
 )
+from cankd_mm.config_checks.quiet import quiet
 from cankd_mm.utils.checkpoint import (
     LoadReport,
     load_state,
@@ -154,9 +154,8 @@ def _content(teacher: ModelConfig, path: str) -> Iterator[Finding]:
     except (OSError, ValueError) as failure:
         yield error(KEY, f'{path} cannot be read: {failure}')
         return
-    with warnings.catch_warnings():
-        # Copying to torch's meta device does nothing, which torch mentions.
-        warnings.simplefilter('ignore')
+    with quiet():
+        # Copying to torch's meta device does nothing, and torch warns of it.
         report = load_state(model, student_state_dict(state), path)
     heads = class_counts(teacher.config)
     found = _classes_in(report, teacher, heads)

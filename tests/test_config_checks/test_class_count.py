@@ -36,7 +36,7 @@ def test_classes_may_be_listed_in_a_file(lint, tmp_path):
 def test_wrapped_data_set_is_looked_into(lint):
     wrapped = (
         COCO_HEAD + '\ntrain_dataloader = dict(dataset=dict(_delete_=True, '
-        "type='RepeatDataset', times=2, dataset=dict("
+        "type='MultiImageMixDataset', pipeline=[], dataset=dict("
         "type='mmdet.VOCDataset', data_root='x', pipeline=[])))"
     )
     _, (finding,) = lint(wrapped)
