@@ -95,7 +95,8 @@ def config(args: argparse.Namespace, form: str, seed: int) -> Config:
     cfg.work_dir = str(args.work_dir / f'{args.task}-{_slug(form)}-{seed}')
     cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     cfg.default_hooks.checkpoint.interval = -1
-    cfg.pop('custom_hooks', None)
+    for hook in ('student_checkpoint', 'local_backward'):
+        cfg.default_hooks.pop(hook, None)
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.data_root = str(args.data_root)
     return cfg

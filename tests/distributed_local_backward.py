@@ -15,6 +15,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
 
 from cankd_mm.engine import LocalBackwardHook
+from cankd_mm.utils.process_group import leave_process_group
 from tests import local_models, tiny_models
 
 ACCUMULATED = dict(accumulative_counts=2, clip_grad=dict(max_norm=0.1))
@@ -79,6 +80,7 @@ def main() -> None:
         found = difference(early, summed), difference(early, first)
         if dist.get_rank() == 1:
             print(f'case {name}: {found[0]:.1e} {found[1]:.1e}', flush=True)
+    leave_process_group()
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ import argparse
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.testing import TestingOptions, test
 from cankd_mm.utils.command_line import add_shared_arguments, read_config
+from cankd_mm.utils.process_group import leave_process_group
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +37,7 @@ def main() -> None:
         checkpoint=args.checkpoint, out=args.out, show_dir=args.show_dir
     )
     test(read_config(args), options)
+    leave_process_group()
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import argparse
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.training import TrainingOptions, training_runner
 from cankd_mm.utils.command_line import add_shared_arguments, read_config
+from cankd_mm.utils.process_group import leave_process_group
 
 
 def parse_args() -> argparse.Namespace:
@@ -77,6 +78,7 @@ def main() -> None:
         check=not args.no_check,
     )
     training_runner(read_config(args), options).train()
+    leave_process_group()
 
 
 if __name__ == '__main__':

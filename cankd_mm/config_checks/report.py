@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from cankd_mm.config_checks.checks import check_config
 from cankd_mm.config_checks.finding import Finding, Severity
 from cankd_mm.utils.command_line import read_config
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
 
 _LEVELS = {
     Severity.INFO: logging.INFO,

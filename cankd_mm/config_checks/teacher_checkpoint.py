@@ -28,7 +28,8 @@ from cankd_mm.utils.checkpoint import (
     student_state_dict,
     weights_of,
 )
-from cankd_mm.utils.model_config import model_config_from_file, resolve_path
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.model_config import model_config_from_file
 
 KEY = 'model.teacher_ckpt'
 # As FrozenTeacherDistill: under this share a teacher teaches noise.
@@ -87,10 +88,7 @@ def _address(
     """Compares what is known of an address to the teacher's config."""
     named = (examined.model.get('teacher') or {}).get('cfg_path')
     listed = listed_configs(url)
-    if named:
-        config = Path(resolve_path(named, 'cfg_path')).resolve()
-        if config in listed:
-            return
+    if named and Path(resolve_path(named, KEY)).resolve() not in listed:
         if not listed:
             yield from _contradiction(named, url, 'backbone', backbones)
         yield from _contradiction(named, url, 'data set', data_sets)

@@ -9,8 +9,8 @@ from mmengine.runner import Runner
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
 from cankd_mm.utils.command_line import build_runner, world_size
+from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
-from cankd_mm.utils.model_config import resolve_path
 
 
 @dataclass(frozen=True)

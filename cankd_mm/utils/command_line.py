@@ -4,12 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.dataset_names import follow_names
+from cankd_mm.utils.process_group import join_process_group
 
 # Where launchers write the number of processes.
 _WORLD_SIZES = dict(
@@ -54,6 +55,7 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(resolve_path(args.config, 'config'))
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    follow_names(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -79,34 +81,7 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         ValueError: Another launcher than 'pytorch' without a GPU.
     """
-    _prepare_distributed(cfg)
+    join_process_group(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
-
-
-def _prepare_distributed(cfg: Config) -> None:
-    """Makes a distributed run work where there is no GPU.
-
-    MMEngine starts process groups on GPUs only. Without one, the group is
-    started here, with gloo, and the model is wrapped without device ids.
-    """
-    if cfg.launcher == 'none' or torch.cuda.is_available():
-        return
-    if cfg.launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {cfg.launcher} needs GPUs and torch sees none. On '
-            'CPUs start with torchrun (tools/dist_train.sh) and --launcher '
-            'pytorch'
-        )
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
-    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
-    wrapper.setdefault('type', 'MMDistributedDataParallel')
-    if wrapper['type'] == 'MMDistributedDataParallel':
-        wrapper.setdefault('broadcast_buffers', False)
-        wrapper.setdefault(
-            'find_unused_parameters', cfg.get('find_unused_parameters', False)
-        )
-        wrapper['device_ids'] = None
-    cfg.model_wrapper_cfg = wrapper

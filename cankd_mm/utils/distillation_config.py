@@ -6,6 +6,17 @@ from mmengine.config import Config
 
 from cankd_mm.utils.model_config import model_config_from_file
 
+_DISTILLATION_HOOKS = ('StudentCheckpointHook', 'LocalBackwardHook')
+# What our configs hold beside the model, and MMRazor's switch for DDP.
+_DISTILLATION_KEYS = (
+    'distillation_hooks',
+    'distiller',
+    'find_unused_parameters',
+    'teacher',
+    'teacher_ckpt',
+    'truncations',
+)
+
 
 def is_distillation(cfg: Config) -> bool:
     """Whether the model of a config trains a student inside."""
@@ -32,10 +43,14 @@ def plain_student_config(cfg: Config) -> Config:
     plain.default_scope = scope
     if 'Distill' in str((plain.get('val_cfg') or {}).get('type')):
         plain.val_cfg = dict(type='ValLoop')
-    hooks = plain.get('custom_hooks') or []
     plain.custom_hooks = [
-        hook for hook in hooks if hook['type'] != 'StudentCheckpointHook'
+        hook
+        for hook in plain.get('custom_hooks') or []
+        if hook['type'] not in _DISTILLATION_HOOKS
     ]
-    for key in ('distiller', 'find_unused_parameters'):
+    for name, hook in list((plain.get('default_hooks') or {}).items()):
+        if hook and hook['type'] in _DISTILLATION_HOOKS:
+            plain.default_hooks.pop(name)
+    for key in _DISTILLATION_KEYS:
         plain.pop(key, None)
     return plain

@@ -1,17 +1,16 @@
 _base_ = [
-    'mmdet::faster_rcnn/faster-rcnn_r50_fpn_2x_coco.py',
-    '../_base_/cankd_mm.py',
+    '../baselines/faster-rcnn-r50_2x_coco.py',
+    '../_base_/teachers/faster-rcnn-r101_2x_coco.py',
     '../_base_/distillers/cankd_fpn.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='mmdet::faster_rcnn/faster-rcnn_r101_fpn_2x_coco.py'
-    ),
-    teacher_ckpt='https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/faster_rcnn_r101_fpn_2x_coco/faster_rcnn_r101_fpn_2x_coco_bbox_mAP-0.398_20200504_210455-1d2dac9c.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=_base_.distiller,
 )
-optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = _base_.distillation_hooks

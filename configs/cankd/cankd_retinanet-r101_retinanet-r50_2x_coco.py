@@ -1,15 +1,16 @@
 _base_ = [
-    'mmdet::retinanet/retinanet_r50_fpn_2x_coco.py',
-    '../_base_/cankd_mm.py',
+    '../baselines/retinanet-r50_2x_coco.py',
+    '../_base_/teachers/retinanet-r101_2x_coco.py',
     '../_base_/distillers/cankd_fpn.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'),
-    teacher_ckpt='https://download.openmmlab.com/mmdetection/v2.0/retinanet/retinanet_r101_fpn_2x_coco/retinanet_r101_fpn_2x_coco_20200131-5560aee8.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=_base_.distiller,
 )
-optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = _base_.distillation_hooks

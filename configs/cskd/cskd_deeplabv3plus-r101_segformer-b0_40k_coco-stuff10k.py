@@ -1,7 +1,8 @@
 _base_ = [
     '../baselines/segformer-b0_40k_coco-stuff10k.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/deeplabv3plus-r101_40k_coco-stuff10k.py',
     '../_base_/distillers/cskd_segmentor.py',
+    '../_base_/cankd_mm.py',
 ]
 
 distiller = _base_.distiller
@@ -12,9 +13,8 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='{{ fileDirname }}/../teachers/deeplabv3plus-r101_40k_coco-stuff10k.py'
-    ),
-    teacher_ckpt='work_dirs/deeplabv3plus-r101_40k_coco-stuff10k/iter_40000.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,7 +1,8 @@
 _base_ = [
     '../baselines/upernet-vit-ti_40k_coco-stuff10k.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/pspnet-r101_40k_coco-stuff10k.py',
     '../_base_/distillers/cskd_segmentor.py',
+    '../_base_/cankd_mm.py',
 ]
 
 distiller = _base_.distiller
@@ -12,9 +13,8 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='mmseg::pspnet/pspnet_r101-d8_4xb4-40k_coco-stuff10k-512x512.py'
-    ),
-    teacher_ckpt='https://download.openmmlab.com/mmsegmentation/v0.5/pspnet/pspnet_r101-d8_512x512_4x4_40k_coco-stuff10k/pspnet_r101-d8_512x512_4x4_40k_coco-stuff10k_20210821_014022-831aec95.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,7 +1,8 @@
 _base_ = [
     '../baselines/retinanet-pvt-t_1x_coco.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/retinanet-r101_2x_coco.py',
     '../_base_/distillers/cskd_detector.py',
+    '../_base_/cankd_mm.py',
 ]
 
 distiller = _base_.distiller
@@ -12,7 +13,8 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'),
-    teacher_ckpt='https://download.openmmlab.com/mmdetection/v2.0/retinanet/retinanet_r101_fpn_2x_coco/retinanet_r101_fpn_2x_coco_20200131-5560aee8.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

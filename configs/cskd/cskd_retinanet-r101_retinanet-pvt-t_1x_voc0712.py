@@ -1,7 +1,8 @@
 _base_ = [
     '../baselines/retinanet-pvt-t_1x_voc0712.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/retinanet-r101_1x_voc0712.py',
     '../_base_/distillers/cskd_detector.py',
+    '../_base_/cankd_mm.py',
 ]
 
 distiller = _base_.distiller
@@ -12,9 +13,8 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='{{ fileDirname }}/../teachers/retinanet-r101_1x_voc0712.py'
-    ),
-    teacher_ckpt='work_dirs/retinanet-r101_1x_voc0712/epoch_4.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

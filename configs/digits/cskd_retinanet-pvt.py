@@ -1,5 +1,6 @@
 _base_ = [
     './baseline_retinanet-pvt.py',
+    '../_base_/teachers/digits_retinanet.py',
     '../_base_/distillers/cskd_detector.py',
 ]
 
@@ -11,9 +12,10 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='{{ fileDirname }}/teacher_retinanet.py'),
-    teacher_ckpt='{{ fileDirname }}/teacher_retinanet.pth',
-    teacher_channels_last=True,
-    dry_run_size=(96, 96),
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
+    teacher_channels_last=_base_.teacher_channels_last,
+    dry_run_size=_base_.dry_run_size,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,4 +1,8 @@
-_base_ = ['./baseline_segformer.py', '../_base_/distillers/cskd_segmentor.py']
+_base_ = [
+    './baseline_segformer.py',
+    '../_base_/teachers/digits_segmentor.py',
+    '../_base_/distillers/cskd_segmentor.py',
+]
 
 distiller = _base_.distiller
 distiller.connectors.classify.num_classes = 11
@@ -8,9 +12,10 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='{{ fileDirname }}/teacher_segmentor.py'),
-    teacher_ckpt='{{ fileDirname }}/teacher_segmentor.pth',
-    teacher_channels_last=True,
-    dry_run_size=(96, 96),
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
+    teacher_channels_last=_base_.teacher_channels_last,
+    dry_run_size=_base_.dry_run_size,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

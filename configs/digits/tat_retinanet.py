@@ -1,4 +1,8 @@
-_base_ = ['./baseline_retinanet.py', '../_base_/distillers/tat_fpn.py']
+_base_ = [
+    './baseline_retinanet.py',
+    '../_base_/teachers/digits_retinanet.py',
+    '../_base_/distillers/tat_fpn.py',
+]
 
 distiller = _base_.distiller
 distiller.distill_losses.loss_tat.update(
@@ -12,9 +16,10 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='{{ fileDirname }}/teacher_retinanet.py'),
-    teacher_ckpt='{{ fileDirname }}/teacher_retinanet.pth',
-    teacher_channels_last=True,
-    dry_run_size=(96, 96),
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
+    teacher_channels_last=_base_.teacher_channels_last,
+    dry_run_size=_base_.dry_run_size,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

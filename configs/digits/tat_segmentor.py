@@ -1,4 +1,8 @@
-_base_ = ['./baseline_segmentor.py', '../_base_/distillers/tat_fpn.py']
+_base_ = [
+    './baseline_segmentor.py',
+    '../_base_/teachers/digits_segmentor.py',
+    '../_base_/distillers/tat_fpn.py',
+]
 
 # scale=None is 1/sqrt(d), for attention that is not one-hot from the start.
 distiller = _base_.distiller
@@ -16,9 +20,10 @@ model = dict(
     _delete_=True,
     type='mmrazor.FrozenTeacherDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='{{ fileDirname }}/teacher_segmentor.py'),
-    teacher_ckpt='{{ fileDirname }}/teacher_segmentor.pth',
-    teacher_channels_last=True,
-    dry_run_size=(96, 96),
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
+    teacher_channels_last=_base_.teacher_channels_last,
+    dry_run_size=_base_.dry_run_size,
     distiller=distiller,
 )
+default_hooks = _base_.distillation_hooks

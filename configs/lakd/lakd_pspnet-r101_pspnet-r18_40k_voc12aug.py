@@ -1,17 +1,17 @@
 _base_ = [
     '../baselines/pspnet-r18_40k_voc12aug.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/pspnet-r101_40k_voc12aug.py',
     '../_base_/distillers/lakd_segmentation.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.LocalModuleDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='mmseg::pspnet/pspnet_r101-d8_4xb4-40k_voc12aug-512x512.py'
-    ),
-    teacher_ckpt='https://download.openmmlab.com/mmsegmentation/v0.5/pspnet/pspnet_r101-d8_512x512_40k_voc12aug/pspnet_r101-d8_512x512_40k_voc12aug_20200613_161222-bc933b18.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     truncations=_base_.truncations,
     distiller=_base_.distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,17 +1,17 @@
 _base_ = [
     '../baselines/retinanet-r50_1x_voc0712.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/retinanet-r101_1x_voc0712.py',
     '../_base_/distillers/lakd_detection.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.LocalModuleDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='{{ fileDirname }}/../teachers/retinanet-r101_1x_voc0712.py'
-    ),
-    teacher_ckpt='work_dirs/retinanet-r101_1x_voc0712/epoch_4.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     truncations=_base_.truncations,
     distiller=_base_.distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,15 +1,17 @@
 _base_ = [
     '../baselines/retinanet-r50_2x_coco.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/retinanet-r101_2x_coco.py',
     '../_base_/distillers/lakd_detection.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.LocalModuleDistill',
     architecture=_base_.model,
-    teacher=dict(cfg_path='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'),
-    teacher_ckpt='https://download.openmmlab.com/mmdetection/v2.0/retinanet/retinanet_r101_fpn_2x_coco/retinanet_r101_fpn_2x_coco_20200131-5560aee8.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     truncations=_base_.truncations,
     distiller=_base_.distiller,
 )
+default_hooks = _base_.distillation_hooks

@@ -1,17 +1,17 @@
 _base_ = [
     '../baselines/segformer-b0_40k_coco-stuff10k.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/teachers/segformer-b2_40k_coco-stuff10k.py',
     '../_base_/distillers/lakd_mit.py',
+    '../_base_/cankd_mm.py',
 ]
 
 model = dict(
     _delete_=True,
     type='mmrazor.LocalModuleDistill',
     architecture=_base_.model,
-    teacher=dict(
-        cfg_path='{{ fileDirname }}/../teachers/segformer-b2_40k_coco-stuff10k.py'
-    ),
-    teacher_ckpt='work_dirs/segformer-b2_40k_coco-stuff10k/iter_40000.pth',
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
     truncations=_base_.truncations,
     distiller=_base_.distiller,
 )
+default_hooks = _base_.distillation_hooks

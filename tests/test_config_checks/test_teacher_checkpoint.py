@@ -111,6 +111,14 @@ def test_published_weights_of_another_depth(lint):
     assert 'published for retinanet_r50_fpn_2x_coco.py' in finding
 
 
+def test_published_weights_beside_a_teacher_of_other_classes(lint):
+    _, (finding,) = lint(
+        'model = dict(teacher=dict(bbox_head=dict(num_classes=3)))', base=COCO
+    )
+    assert finding.startswith('error    model.teacher_ckpt')
+    assert 'published for retinanet_r101_fpn_2x_coco.py' in finding
+
+
 def test_published_weights_of_another_schedule_fit(lint):
     name = 'retinanet_r101_fpn_1x_coco_20200130-7a93545f'
     body = f'model = dict(teacher_ckpt={url(name)!r})'

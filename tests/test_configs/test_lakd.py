@@ -55,7 +55,7 @@ def test_task_loss_keeps_a_way_to_every_stage_that_a_head_uses(path):
     model = Config.fromfile(path).model
     assert all(cut.on == 'input' for cut in model.truncations)
     assert not model.get('local_backward', False)
-    hooks = Config.fromfile(path).custom_hooks
+    hooks = Config.fromfile(path).default_hooks.values()
     assert dict(type='LocalBackwardHook') in hooks
 
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 
+from cankd_mm.utils.distillation_config import plain_student_config
 from cankd_mm.utils.model_config import model_config_from_file
 from tests import tiny_models
 from tests.commands import ROOT
@@ -73,6 +74,18 @@ def student_config(path: Path) -> dict:
 def teacher_config(path: Path) -> dict:
     """The teacher's model."""
     return model_config_from_file(read(path).model.teacher, 'teacher')[0]
+
+
+def differences(distilled: Config, baseline: Config) -> list[str]:
+    """The keys in which a distillation without its teacher is another run."""
+    plain = plain_student_config(distilled)
+    for config in (plain, baseline):
+        config.model.pop('_scope_', None)
+    return [
+        key
+        for key in baseline
+        if key != 'distillation_hooks' and plain[key] != baseline[key]
+    ]
 
 
 def dicts(config) -> Iterator[dict]:

@@ -24,5 +24,3 @@ distiller = dict(
         ),
     ),
 )
-
-custom_hooks = [dict(type='StudentCheckpointHook')]

@@ -42,5 +42,3 @@ distiller = dict(
         ),
     ),
 )
-
-custom_hooks = [dict(type='StudentCheckpointHook')]

@@ -40,5 +40,3 @@ distiller = dict(
         ),
     ),
 )
-
-custom_hooks = [dict(type='StudentCheckpointHook')]

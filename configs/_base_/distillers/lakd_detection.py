@@ -12,60 +12,32 @@ truncations = [
     dict(module='backbone.layer3', on='input'),
     dict(module='backbone.layer4', on='input'),
 ]
+# Stage and channels of ResNet-50 and -101 alike.
+stages = [(2, 512), (3, 1024), (4, 2048)]
+recorders = {
+    f'stage{i}': dict(type='ModuleOutputs', source=f'backbone.layer{i}')
+    for i, _ in stages
+}
 distiller = dict(
     _scope_='mmrazor',
     type='ConfigurableDistiller',
-    student_recorders=dict(
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-        stage4=dict(type='ModuleOutputs', source='backbone.layer4'),
-    ),
-    teacher_recorders=dict(
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-        stage4=dict(type='ModuleOutputs', source='backbone.layer4'),
-    ),
-    distill_losses=dict(
-        loss_lakd_2=dict(
+    student_recorders=recorders,
+    teacher_recorders=recorders,
+    distill_losses={
+        f'loss_lakd_{i}': dict(
             type='LAKDLoss',
-            student_channels=512,
-            teacher_channels=512,
+            student_channels=channels,
+            teacher_channels=channels,
             attention_weight=1 / 3,
             feature_weight=2.0,
-        ),
-        loss_lakd_3=dict(
-            type='LAKDLoss',
-            student_channels=1024,
-            teacher_channels=1024,
-            attention_weight=1 / 3,
-            feature_weight=2.0,
-        ),
-        loss_lakd_4=dict(
-            type='LAKDLoss',
-            student_channels=2048,
-            teacher_channels=2048,
-            attention_weight=1 / 3,
-            feature_weight=2.0,
-        ),
-    ),
-    loss_forward_mappings=dict(
-        loss_lakd_2=dict(
-            s_feature=dict(from_student=True, recorder='stage2'),
-            t_feature=dict(from_student=False, recorder='stage2'),
-        ),
-        loss_lakd_3=dict(
-            s_feature=dict(from_student=True, recorder='stage3'),
-            t_feature=dict(from_student=False, recorder='stage3'),
-        ),
-        loss_lakd_4=dict(
-            s_feature=dict(from_student=True, recorder='stage4'),
-            t_feature=dict(from_student=False, recorder='stage4'),
-        ),
-    ),
+        )
+        for i, channels in stages
+    },
+    loss_forward_mappings={
+        f'loss_lakd_{i}': dict(
+            s_feature=dict(from_student=True, recorder=f'stage{i}'),
+            t_feature=dict(from_student=False, recorder=f'stage{i}'),
+        )
+        for i, _ in stages
+    },
 )
-
-# The first works with local_backward=True, and does nothing without.
-custom_hooks = [
-    dict(type='LocalBackwardHook'),
-    dict(type='StudentCheckpointHook'),
-]

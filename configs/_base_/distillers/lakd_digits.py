@@ -2,64 +2,33 @@
 # local modules, the last one with neck and head. The weights are those of
 # lakd_detection.py with beta = 100, which did best of 0.1, 1, 10 and 100 on the
 # digits: students this small learn most from the features.
-truncations = [
-    dict(module='backbone.layer2', on='input'),
-    dict(module='backbone.layer3', on='input'),
-]
+truncations = [dict(module=f'backbone.layer{i}', on='input') for i in (2, 3)]
+# Stage, channels of the student and of the detecting teacher.
+stages = [(1, 8, 48), (2, 16, 96), (3, 32, 192)]
+recorders = {
+    f'stage{i}': dict(type='ModuleOutputs', source=f'backbone.layer{i}')
+    for i, *_ in stages
+}
 distiller = dict(
     _scope_='mmrazor',
     type='ConfigurableDistiller',
-    student_recorders=dict(
-        stage1=dict(type='ModuleOutputs', source='backbone.layer1'),
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-    ),
-    teacher_recorders=dict(
-        stage1=dict(type='ModuleOutputs', source='backbone.layer1'),
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-    ),
-    distill_losses=dict(
-        loss_lakd_1=dict(
+    student_recorders=recorders,
+    teacher_recorders=recorders,
+    distill_losses={
+        f'loss_lakd_{i}': dict(
             type='LAKDLoss',
-            student_channels=8,
-            teacher_channels=48,
+            student_channels=student,
+            teacher_channels=teacher,
             attention_weight=1 / 3,
             feature_weight=200.0,
-        ),
-        loss_lakd_2=dict(
-            type='LAKDLoss',
-            student_channels=16,
-            teacher_channels=96,
-            attention_weight=1 / 3,
-            feature_weight=200.0,
-        ),
-        loss_lakd_3=dict(
-            type='LAKDLoss',
-            student_channels=32,
-            teacher_channels=192,
-            attention_weight=1 / 3,
-            feature_weight=200.0,
-        ),
-    ),
-    loss_forward_mappings=dict(
-        loss_lakd_1=dict(
-            s_feature=dict(from_student=True, recorder='stage1'),
-            t_feature=dict(from_student=False, recorder='stage1'),
-        ),
-        loss_lakd_2=dict(
-            s_feature=dict(from_student=True, recorder='stage2'),
-            t_feature=dict(from_student=False, recorder='stage2'),
-        ),
-        loss_lakd_3=dict(
-            s_feature=dict(from_student=True, recorder='stage3'),
-            t_feature=dict(from_student=False, recorder='stage3'),
-        ),
-    ),
+        )
+        for i, student, teacher in stages
+    },
+    loss_forward_mappings={
+        f'loss_lakd_{i}': dict(
+            s_feature=dict(from_student=True, recorder=f'stage{i}'),
+            t_feature=dict(from_student=False, recorder=f'stage{i}'),
+        )
+        for i, *_ in stages
+    },
 )
-
-# The first works with local_backward=True, and does nothing without.
-custom_hooks = [
-    dict(type='LocalBackwardHook'),
-    dict(type='StudentCheckpointHook'),
-]

@@ -1,19 +1,12 @@
 # LAKD between two Mix Vision Transformers (SegFormer-B2 to B0), stage by stage:
 # four local modules, the last one with the head. A stage is a ModuleList, which
 # is never called: cut is the input of its patch embedding, and recorded is the
-# backbone's tuple of maps.
-#
-# Published: alpha * L_h + (1 - alpha) * L_att + beta * L_lf, without numbers.
-# Ours: alpha = 0.5 and beta = 1, all divided by alpha, so that the segmentor's
-# own losses keep their weights (and its learning rate its meaning):
-#   attention_weight = (1 - alpha) / alpha / 4    the mean of four modules
-#   feature_weight = beta / alpha
-# The cuts are 'input', which leaves the heads a way to every stage they use.
+# backbone's tuple of maps. The weights are those of lakd_segmentation.py.
 truncations = [
-    dict(module='backbone.layers.1.0', on='input'),
-    dict(module='backbone.layers.2.0', on='input'),
-    dict(module='backbone.layers.3.0', on='input'),
+    dict(module=f'backbone.layers.{i}.0', on='input') for i in (1, 2, 3)
 ]
+# Stage, channels of the student and of the teacher.
+stages = [(1, 32, 64), (2, 64, 128), (3, 160, 320), (4, 256, 512)]
 distiller = dict(
     _scope_='mmrazor',
     type='ConfigurableDistiller',
@@ -23,66 +16,25 @@ distiller = dict(
     teacher_recorders=dict(
         backbone=dict(type='ModuleOutputs', source='backbone'),
     ),
-    distill_losses=dict(
-        loss_lakd_1=dict(
+    distill_losses={
+        f'loss_lakd_{i}': dict(
             type='LAKDLoss',
-            student_channels=32,
-            teacher_channels=64,
+            student_channels=student,
+            teacher_channels=teacher,
             attention_weight=1 / 4,
             feature_weight=2.0,
-        ),
-        loss_lakd_2=dict(
-            type='LAKDLoss',
-            student_channels=64,
-            teacher_channels=128,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-        loss_lakd_3=dict(
-            type='LAKDLoss',
-            student_channels=160,
-            teacher_channels=320,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-        loss_lakd_4=dict(
-            type='LAKDLoss',
-            student_channels=256,
-            teacher_channels=512,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-    ),
-    loss_forward_mappings=dict(
-        loss_lakd_1=dict(
-            s_feature=dict(from_student=True, recorder='backbone', data_idx=0),
-            t_feature=dict(
-                from_student=False, recorder='backbone', data_idx=0
-            ),
-        ),
-        loss_lakd_2=dict(
-            s_feature=dict(from_student=True, recorder='backbone', data_idx=1),
-            t_feature=dict(
-                from_student=False, recorder='backbone', data_idx=1
-            ),
-        ),
-        loss_lakd_3=dict(
-            s_feature=dict(from_student=True, recorder='backbone', data_idx=2),
-            t_feature=dict(
-                from_student=False, recorder='backbone', data_idx=2
-            ),
-        ),
-        loss_lakd_4=dict(
-            s_feature=dict(from_student=True, recorder='backbone', data_idx=3),
-            t_feature=dict(
-                from_student=False, recorder='backbone', data_idx=3
-            ),
-        ),
-    ),
+        )
+        for i, student, teacher in stages
+    },
+    loss_forward_mappings={
+        f'loss_lakd_{i}': {
+            side: dict(
+                from_student=side == 's_feature',
+                recorder='backbone',
+                data_idx=i - 1,
+            )
+            for side in ('s_feature', 't_feature')
+        }
+        for i, *_ in stages
+    },
 )
-
-# The first works with local_backward=True, and does nothing without.
-custom_hooks = [
-    dict(type='LocalBackwardHook'),
-    dict(type='StudentCheckpointHook'),
-]

@@ -1,85 +1,36 @@
-# LAKD between the backbones of two segmentors, stage by stage: four local
-# modules, the last one with the heads. The teacher is a ResNet of bottlenecks;
-# students name their own modules and channels.
-#
-# Published: alpha * L_h + (1 - alpha) * L_att + beta * L_lf, without numbers.
-# Ours: alpha = 0.5 and beta = 1, all divided by alpha, so that the segmentor's
-# own losses keep their weights (and its learning rate its meaning):
-#   attention_weight = (1 - alpha) / alpha / 4    the mean of four modules
-#   feature_weight = beta / alpha
-# The cuts are 'input', which leaves the heads a way to every stage they use.
+# LAKD between the backbones of two segmentors, a ResNet-101 and a ResNet-18,
+# stage by stage: four local modules, the last one with the heads. The weights
+# are those of lakd_detection.py, with the mean of four modules. The cuts are
+# 'input', which leaves the heads a way to every stage they use.
 truncations = [
-    dict(module='backbone.layer2', on='input'),
-    dict(module='backbone.layer3', on='input'),
-    dict(module='backbone.layer4', on='input'),
+    dict(module=f'backbone.layer{i}', on='input') for i in (2, 3, 4)
 ]
+# Stage, channels of the student and of the teacher.
+stages = [(1, 64, 256), (2, 128, 512), (3, 256, 1024), (4, 512, 2048)]
+recorders = {
+    f'stage{i}': dict(type='ModuleOutputs', source=f'backbone.layer{i}')
+    for i, *_ in stages
+}
 distiller = dict(
     _scope_='mmrazor',
     type='ConfigurableDistiller',
-    student_recorders=dict(
-        stage1=dict(type='ModuleOutputs', source='backbone.layer1'),
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-        stage4=dict(type='ModuleOutputs', source='backbone.layer4'),
-    ),
-    teacher_recorders=dict(
-        stage1=dict(type='ModuleOutputs', source='backbone.layer1'),
-        stage2=dict(type='ModuleOutputs', source='backbone.layer2'),
-        stage3=dict(type='ModuleOutputs', source='backbone.layer3'),
-        stage4=dict(type='ModuleOutputs', source='backbone.layer4'),
-    ),
-    distill_losses=dict(
-        loss_lakd_1=dict(
+    student_recorders=recorders,
+    teacher_recorders=recorders,
+    distill_losses={
+        f'loss_lakd_{i}': dict(
             type='LAKDLoss',
-            student_channels=64,
-            teacher_channels=256,
+            student_channels=student,
+            teacher_channels=teacher,
             attention_weight=1 / 4,
             feature_weight=2.0,
-        ),
-        loss_lakd_2=dict(
-            type='LAKDLoss',
-            student_channels=128,
-            teacher_channels=512,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-        loss_lakd_3=dict(
-            type='LAKDLoss',
-            student_channels=256,
-            teacher_channels=1024,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-        loss_lakd_4=dict(
-            type='LAKDLoss',
-            student_channels=512,
-            teacher_channels=2048,
-            attention_weight=1 / 4,
-            feature_weight=2.0,
-        ),
-    ),
-    loss_forward_mappings=dict(
-        loss_lakd_1=dict(
-            s_feature=dict(from_student=True, recorder='stage1'),
-            t_feature=dict(from_student=False, recorder='stage1'),
-        ),
-        loss_lakd_2=dict(
-            s_feature=dict(from_student=True, recorder='stage2'),
-            t_feature=dict(from_student=False, recorder='stage2'),
-        ),
-        loss_lakd_3=dict(
-            s_feature=dict(from_student=True, recorder='stage3'),
-            t_feature=dict(from_student=False, recorder='stage3'),
-        ),
-        loss_lakd_4=dict(
-            s_feature=dict(from_student=True, recorder='stage4'),
-            t_feature=dict(from_student=False, recorder='stage4'),
-        ),
-    ),
+        )
+        for i, student, teacher in stages
+    },
+    loss_forward_mappings={
+        f'loss_lakd_{i}': dict(
+            s_feature=dict(from_student=True, recorder=f'stage{i}'),
+            t_feature=dict(from_student=False, recorder=f'stage{i}'),
+        )
+        for i, *_ in stages
+    },
 )
-
-# The first works with local_backward=True, and does nothing without.
-custom_hooks = [
-    dict(type='LocalBackwardHook'),
-    dict(type='StudentCheckpointHook'),
-]

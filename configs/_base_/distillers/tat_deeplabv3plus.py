@@ -21,5 +21,3 @@ distiller = dict(
         ),
     ),
 )
-
-custom_hooks = [dict(type='StudentCheckpointHook')]

@@ -28,5 +28,3 @@ distiller = dict(
         ),
     ),
 )
-
-custom_hooks = [dict(type='StudentCheckpointHook')]

@@ -1,0 +1,17 @@
+# From the authors' alpha 0.6, beta 1, gamma 1 and batch B = 16:
+# patch_weight = alpha * beta * B, anchor_weight = alpha * gamma * B.
+# They ran COCO-Stuff 10k; nothing is published for 164k.
+_base_ = './tat_deeplabv3plus.py'
+
+distiller = dict(
+    distill_losses=dict(
+        loss_tat=dict(
+            student_channels=128,
+            patch_size=(4, 4),
+            patches_per_group=2,
+            anchor_stride=(4, 4),
+            patch_weight=9.6,
+            anchor_weight=9.6,
+        )
+    )
+)

@@ -1,0 +1,5 @@
+teacher = dict(cfg_path='{{ fileDirname }}/../../digits/teacher_retinanet.py')
+teacher_ckpt = '{{ fileDirname }}/../../digits/teacher_retinanet.pth'
+# A step of a model this small is short: a cheap teacher shows.
+teacher_channels_last = True
+dry_run_size = (96, 96)

@@ -1,0 +1,4 @@
+teacher = dict(
+    cfg_path='{{ fileDirname }}/../../teachers/faster-rcnn-r101_1x_voc0712.py'
+)
+teacher_ckpt = 'work_dirs/faster-rcnn-r101_1x_voc0712/epoch_4.pth'
