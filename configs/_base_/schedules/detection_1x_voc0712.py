@@ -1,7 +1,6 @@
 # Four epochs of a data set that repeats its images three times, 16 images a
-# step: MMDetection's schedule for VOC 2007 and 2012. Gradients are clipped as
-# in detection_2x.py.
-_base_ = 'mmdet::_base_/default_runtime.py'
+# step: MMDetection's schedule for VOC 2007 and 2012.
+_base_ = ['mmdet::_base_/default_runtime.py', './clip_grad.py']
 
 max_epochs = 4
 train_cfg = dict(
@@ -13,7 +12,7 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),
-    clip_grad=dict(max_norm=35, norm_type=2),
+    clip_grad=_base_.clip_grad,
 )
 param_scheduler = [
     dict(
