@@ -15,8 +15,6 @@ is read from /proc, so on Linux only.
 
 import argparse
 import logging
-import os
-from multiprocessing import get_context
 
 import torch
 from mmengine.config import Config
@@ -25,7 +23,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 import cankd_mm  # noqa: F401
 from tests import bm_step
-from tests.measuring import MIB, resident, synchronise
+from tests.measuring import MIB, peak_above, peak_memory, synchronise
 
 CONFIG = 'configs/lakd/lakd_retinanet-r101_retinanet-r50_2x_coco.py'
 FORMS = {'one backward': False, 'local backward': True}
@@ -102,36 +100,10 @@ def peak_of_a_step(args: argparse.Namespace, on: str, early: bool) -> int:
     wrapper = optimizer_of(algorithm)
     # Libraries load, threads start and momentum is made before the count.
     take_steps(algorithm, wrapper, args, (128, 128))
-    if args.device.startswith('cuda'):
-        before = torch.cuda.memory_allocated(args.device)
-        torch.cuda.reset_peak_memory_stats(args.device)
-        take_steps(algorithm, wrapper, args, tuple(args.size))
-        return torch.cuda.max_memory_allocated(args.device) - before
-    before = resident('VmRSS')
-    take_steps(algorithm, wrapper, args, tuple(args.size))
-    return resident('VmHWM') - before
-
-
-def measure(queue, *args) -> None:
-    """Puts the peak into a queue, from a process of its own."""
-    queue.put(peak_of_a_step(*args))
-
-
-def peak_in_a_fresh_process(*args) -> int:
-    """The same, with nothing left behind by another form."""
-    # Every larger tensor is mapped, and leaves the resident set when freed.
-    os.environ['MALLOC_MMAP_THRESHOLD_'] = str(2**16)
-    context = get_context('spawn')
-    queue = context.SimpleQueue()
-    child = context.Process(target=measure, args=(queue, *args))
-    child.start()
-    child.join()
-    if child.exitcode:
-        raise RuntimeError(
-            'the process that measures peak memory ended with exit code '
-            f'{child.exitcode}; -9 means that it ran out of memory'
-        )
-    return queue.get()
+    return peak_above(
+        lambda: take_steps(algorithm, wrapper, args, tuple(args.size)),
+        args.device,
+    )
 
 
 def compare_parameters(args: argparse.Namespace, on: str) -> str:
@@ -206,7 +178,7 @@ def main() -> None:
     )
     for on in args.on:
         summed, early = (
-            peak_in_a_fresh_process(args, on, early) / MIB
+            peak_memory(peak_of_a_step, args, on, early) / MIB
             for early in FORMS.values()
         )
         print(

@@ -22,7 +22,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import InstanceData
 
 import cankd_mm  # noqa: F401
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
 
 GIB = 2**30
 

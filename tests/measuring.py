@@ -132,32 +132,49 @@ def resident(field: str) -> int:
     raise OSError(f'{field} is not in /proc/self/status')
 
 
-def _cpu_peak(form: Form, args: argparse.Namespace, queue) -> None:
+def peak_above(step: Callable[[], object], device: str) -> int:
+    """Bytes a step needs at its peak, above what is held before.
+
+    On a CPU it has to be the first large step of its process.
+    """
+    if device.startswith('cuda'):
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        step()
+        return torch.cuda.max_memory_allocated(device) - before
+    before = resident('VmRSS')
+    step()
+    return resident('VmHWM') - before
+
+
+def peak_of_a_form(form: Form, args: argparse.Namespace) -> int:
+    """Bytes one step needs at its peak, above weights and features."""
     torch.set_num_threads(args.threads)
     # Libraries load and threads start before the count begins.
     batch, channels, height, width = args.size
     small = [batch, channels, min(height, 16), min(width, 16)]
-    timed_step(form, *form.build(args, small, 'cpu'), 'cpu')
-    features = form.build(args, args.size, 'cpu')
-    before = resident('VmRSS')
-    timed_step(form, *features, 'cpu')
-    queue.put(resident('VmHWM') - before)
+    timed_step(form, *form.build(args, small, args.device), args.device)
+    features = form.build(args, args.size, args.device)
+    return peak_above(
+        lambda: timed_step(form, *features, args.device), args.device
+    )
 
 
-def peak_memory(form: Form, args: argparse.Namespace) -> int:
-    """Bytes one step needs at its peak, above weights and features."""
-    if args.device.startswith('cuda'):
-        loss, s, t = form.build(args, args.size, args.device)
-        timed_step(form, loss, s, t, args.device)
-        loss.zero_grad()
-        s.grad = None
-        before = torch.cuda.memory_allocated(args.device)
-        torch.cuda.reset_peak_memory_stats(args.device)
-        timed_step(form, loss, s, t, args.device)
-        return torch.cuda.max_memory_allocated(args.device) - before
+def peak_memory(measure: Callable[..., int], *args) -> int:
+    """What a function measures in a process of its own.
+
+    Nothing is left behind there by another form.
+
+    Args:
+        measure: Returns a peak; lives at a module's top.
+        *args: Its arguments.
+
+    Raises:
+        RuntimeError: The process failed.
+    """
     context = get_context('spawn')
     queue = context.SimpleQueue()
-    child = context.Process(target=_cpu_peak, args=(form, args, queue))
+    child = context.Process(target=_put, args=(queue, measure, args))
     # Freed blocks go back at once: what is counted is what a step holds, not
     # what glibc keeps of it.
     os.environ.setdefault('MALLOC_MMAP_THRESHOLD_', '65536')
@@ -169,6 +186,10 @@ def peak_memory(form: Form, args: argparse.Namespace) -> int:
             f'{child.exitcode}; -9 means that it ran out of memory'
         )
     return queue.get()
+
+
+def _put(queue, measure: Callable[..., int], args: tuple) -> None:
+    queue.put(measure(*args))
 
 
 def print_counts(
@@ -201,7 +222,8 @@ def print_measurements(
         f'float32, medians of {args.repeats} (least to most)'
     )
     memory = {
-        name: peak_memory(form, args) / MIB for name, form in forms.items()
+        name: peak_memory(peak_of_a_form, form, args) / MIB
+        for name, form in forms.items()
     }
     times = times_in_turns(forms, args)
     print(

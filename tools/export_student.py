@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.student_export import (
     check_student,
     export_student,

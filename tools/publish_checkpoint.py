@@ -27,12 +27,20 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='store floating-point weights in half precision',
     )
+    parser.add_argument(
+        '--force', action='store_true', help='overwrite an existing file'
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Writes the small checkpoint."""
     args = parse_args()
+    if args.out.exists() and not args.force:
+        raise SystemExit(
+            f'{args.out} exists. Name another file, or overwrite it with '
+            '--force'
+        )
     content = read_checkpoint(args.checkpoint, 'checkpoint')
     weights = weights_of(content, args.checkpoint, 'checkpoint')
     if args.half:

@@ -14,7 +14,8 @@ from mmengine.config import Config, DictAction
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.activation_picture import save_activation_picture
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.dataset_names import follow_names
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,6 +63,7 @@ def main() -> None:
     cfg = Config.fromfile(resolve_path(args.config, 'config'))
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    follow_names(cfg)
     pairs = save_activation_picture(cfg, args.checkpoint, args.image, out)
     for pair in pairs:
         print(

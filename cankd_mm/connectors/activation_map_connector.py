@@ -9,8 +9,8 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
-from cankd_mm.utils.arguments import check_count, check_flag, check_weight
-from cankd_mm.utils.levels import full_precision, no_autocast
+from cankd_mm.utils.arguments import as_pair, check_flag, check_mixture
+from cankd_mm.utils.levels import full_precision, map_levels, no_autocast
 
 
 @MODELS.register_module()
@@ -60,15 +60,9 @@ class ActivationMapConnector(BaseConnector):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        check_weight('avg_weight', avg_weight)
-        check_weight('max_weight', max_weight)
+        check_mixture(avg_weight=avg_weight, max_weight=max_weight)
         check_flag('flatten', flatten)
-        if avg_weight == max_weight == 0:
-            raise ValueError(
-                '`avg_weight` and `max_weight` are both 0, which leaves no '
-                'activation map: make one of them positive'
-            )
-        self.grid = None if grid is None else _pair(grid)
+        self.grid = None if grid is None else as_pair('grid', grid)
         self.avg_weight = avg_weight
         self.max_weight = max_weight
         self.flatten = flatten
@@ -88,16 +82,9 @@ class ActivationMapConnector(BaseConnector):
             ValueError: A level is no (B, C, H, W) map.
             TypeError: A level is not a tensor.
         """
-        if isinstance(feature, Sequence) and not isinstance(feature, str):
-            return tuple(map(self._map, feature))
-        return self._map(feature)
+        return map_levels(self._map, feature)
 
     def _map(self, level: Tensor) -> Tensor:
-        if not isinstance(level, Tensor):
-            raise TypeError(
-                '`feature` must be a tensor or a sequence of tensors, found '
-                f'{type(level).__name__}'
-            )
         grid = self.grid or coarse_grid(level, level)
         (level,) = full_precision(level)
         with no_autocast(level):
@@ -105,14 +92,3 @@ class ActivationMapConnector(BaseConnector):
                 level, grid, self.avg_weight, self.max_weight
             )
         return vector if self.flatten else vector.view(-1, 1, *grid)
-
-
-def _pair(grid: int | Sequence[int]) -> tuple[int, int]:
-    """Returns a checked height and width."""
-    if not isinstance(grid, Sequence) or isinstance(grid, str):
-        grid = (grid, grid)
-    if len(grid) != 2:
-        raise ValueError(f'`grid` must be one number or two, found {grid!r}')
-    for number in grid:
-        check_count('grid', number)
-    return tuple(grid)

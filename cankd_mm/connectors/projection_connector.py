@@ -10,7 +10,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.utils.arguments import check_count
-from cankd_mm.utils.levels import as_levels
+from cankd_mm.utils.levels import map_levels
 
 
 @MODELS.register_module()
@@ -98,13 +98,12 @@ class ProjectionConnector(BaseConnector):
                 number of channels of ``in_channels``.
             TypeError: A level is not a tensor.
         """
-        levels = as_levels(feature, self.num_levels, 'feature')
-        outputs = []
-        for index, level in enumerate(levels):
-            conv = self.convs[index]
-            self._check_channels(conv, level, index)
-            outputs.append(self.norms[index](conv(level)))
-        return outputs[0] if isinstance(feature, Tensor) else tuple(outputs)
+        return map_levels(self._project, feature, range(self.num_levels))
+
+    def _project(self, level: Tensor, index: int) -> Tensor:
+        conv = self.convs[index]
+        self._check_channels(conv, level, index)
+        return self.norms[index](conv(level))
 
     @staticmethod
     def _check_channels(conv: nn.Conv2d, level: Tensor, index: int) -> None:

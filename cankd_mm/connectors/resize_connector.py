@@ -9,7 +9,8 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from cankd_mm.utils.arguments import check_count, check_weight
+from cankd_mm.utils.arguments import as_pair, check_weight
+from cankd_mm.utils.levels import map_levels
 
 _MODES = ('nearest', 'nearest-exact', 'bilinear', 'bicubic', 'area')
 
@@ -73,13 +74,9 @@ class ResizeConnector(BaseConnector):
                 f'align_corners={align_corners} and mode={mode!r}'
             )
         if size is not None:
-            size = _pair('size', size)
-            for number in size:
-                check_count('size', number)
+            size = as_pair('size', size)
         else:
-            scale_factor = _pair('scale_factor', scale_factor)
-            for number in scale_factor:
-                check_weight('scale_factor', number)
+            scale_factor = as_pair('scale_factor', scale_factor, check_weight)
             if min(scale_factor) == 0:
                 raise ValueError('`scale_factor` must be positive, found 0')
         self.size = size
@@ -102,33 +99,18 @@ class ResizeConnector(BaseConnector):
             ValueError: A level is no (B, C, H, W) map.
             TypeError: A level is not a tensor.
         """
-        if isinstance(feature, Sequence):
-            return tuple(self.forward_train(level) for level in feature)
-        if not isinstance(feature, Tensor):
-            raise TypeError(
-                '`feature` must be a tensor or a sequence of tensors, found '
-                f'{type(feature).__name__}'
-            )
-        if feature.dim() != 4:
+        return map_levels(self._resize, feature)
+
+    def _resize(self, level: Tensor) -> Tensor:
+        if level.dim() != 4:
             raise ValueError(
                 '`feature` must have shape (B, C, H, W), found '
-                f'{tuple(feature.shape)}'
+                f'{tuple(level.shape)}'
             )
         return F.interpolate(
-            feature,
+            level,
             size=self.size,
             scale_factor=self.scale_factor,
             mode=self.mode,
             align_corners=self.align_corners,
         )
-
-
-def _pair(name: str, value: float | Sequence[float]) -> tuple:
-    """Returns a number twice, and a pair of numbers as it is."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        value = (value, value)
-    if len(value) != 2:
-        raise ValueError(
-            f'`{name}` must be one number or two, found {value!r}'
-        )
-    return tuple(value)

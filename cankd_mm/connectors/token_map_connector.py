@@ -9,6 +9,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.utils.arguments import check_weight
+from cankd_mm.utils.levels import map_levels
 
 
 @MODELS.register_module()
@@ -88,30 +89,26 @@ class TokenMapConnector(BaseConnector):
             ValueError: These tokens do not fill a grid of that shape.
             TypeError: They are not a tensor.
         """
-        if isinstance(feature, Sequence):
-            return tuple(self.forward_train(tokens) for tokens in feature)
-        if not isinstance(feature, Tensor):
-            raise TypeError(
-                '`feature` must be a tensor or a sequence of tensors, found '
-                f'{type(feature).__name__}'
-            )
-        if feature.dim() != 3:
+        return map_levels(self._lay_out, feature)
+
+    def _lay_out(self, tokens: Tensor) -> Tensor:
+        if tokens.dim() != 3:
             raise ValueError(
                 '`feature` must have shape (B, tokens, D), found '
-                f'{tuple(feature.shape)}'
+                f'{tuple(tokens.shape)}'
             )
-        height, width = self._grid(feature)
-        patches = feature[:, self.num_extra_tokens :]
+        height, width = self._grid(tokens)
+        patches = tokens[:, self.num_extra_tokens :]
         return patches.transpose(1, 2).unflatten(2, (height, width))
 
-    def _grid(self, feature: Tensor) -> tuple[int, int]:
+    def _grid(self, tokens: Tensor) -> tuple[int, int]:
         """Rows and columns of the patches."""
-        patches = feature.size(1) - self.num_extra_tokens
+        patches = tokens.size(1) - self.num_extra_tokens
         height = round(max(patches * self.aspect_ratio, 1) ** 0.5)
         width = round(height / self.aspect_ratio)
         if height * width != patches:
             raise ValueError(
-                f'`feature` has shape {tuple(feature.shape)}: without '
+                f'`feature` has shape {tuple(tokens.shape)}: without '
                 f'{self.num_extra_tokens} extra token(s) {patches} patches '
                 f'are left, which fill no grid with height / width '
                 f'{self.aspect_ratio:g}. Correct `num_extra_tokens` or '

@@ -20,8 +20,8 @@ from cankd_mm.algorithms.recorded_forward import (
 )
 from cankd_mm.functional.lakd import activation_map, coarse_grid
 from cankd_mm.utils.checkpoint import load_weights
+from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
-from cankd_mm.utils.model_config import resolve_path
 
 # A student that misses more of its weights shows nothing.
 _MIN_COVERAGE = 0.99

@@ -9,8 +9,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from cankd_mm.utils.command_line import build_runner
+from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
-from cankd_mm.utils.model_config import resolve_path
 
 
 @dataclass(frozen=True)

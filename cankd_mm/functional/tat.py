@@ -105,7 +105,7 @@ def patch_groups(
     Source: TaT (arXiv 2205.10793), equation 5; the fill is our completion.
     """
     height, width = _fitting('patch_size', patch_size, x)
-    rows, columns = x.size(2) // height, x.size(3) // width
+    rows, columns = patch_grid(x, patch_size)
     patches = (
         x[:, :, : rows * height, : columns * width]
         .unflatten(3, (columns, width))
@@ -119,6 +119,23 @@ def patch_groups(
         patches = F.pad(patches, (0, 0, 0, 0, 0, lacking))
     groups = patches.unflatten(1, (-1, patches_per_group))
     return groups.transpose(2, 3).flatten(3).contiguous()
+
+
+def patch_grid(x: Tensor, patch_size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the whole patches of a map.
+
+    Args:
+        x: A feature map.
+        patch_size: Height and width of a patch, in positions.
+
+    Shape:
+        - x: :math:`(B, C, H, W)`
+
+    Raises:
+        ValueError: ``x`` has other than four dimensions.
+    """
+    height, width = _fitting('patch_size', patch_size, x)
+    return x.size(2) // height, x.size(3) // width
 
 
 def anchor_points(x: Tensor, stride: tuple[int, int]) -> Tensor:

@@ -215,7 +215,7 @@ class CSKDLoss(nn.Module):
         s, t = self._cells(students, grid), self._cells(teachers, grid)
         target = self._target(t)
         if self.global_term == 'fused':
-            image, _ = self._image(teachers, labels)
+            image, _ = self._image(teachers, t, labels)
             target = cskd.cumulative_fusion(
                 target, progress, self.schedule, self._target(image)
             )
@@ -225,20 +225,13 @@ class CSKDLoss(nn.Module):
         if self.global_term == 'fused':
             return cells
         alpha = cskd.schedule_weight(progress, self.schedule)
-        image = self._image_term(students, teachers, labels)
+        s_image, s_known = self._image(students, s, labels)
+        t_image, t_known = self._image(teachers, t, labels)
+        image = cskd.masked_mean(
+            self._divergence(s_image, self._target(t_image)),
+            s_known & t_known,
+        )
         return alpha * cells + (1 - alpha) * image
-
-    def _image_term(
-        self,
-        students: tuple[Tensor, ...],
-        teachers: tuple[Tensor, ...],
-        labels: Tensor | None,
-    ) -> Tensor:
-        """How far the student's answer for the image is from the teacher's."""
-        s, s_known = self._image(students, labels)
-        t, t_known = self._image(teachers, labels)
-        divergence = self._divergence(s, self._target(t))
-        return cskd.masked_mean(divergence, s_known & t_known)
 
     # ------------------------------------------- what the activation decides
 
@@ -251,10 +244,19 @@ class CSKDLoss(nn.Module):
         return cskd.class_presence(levels, self.num_classes, grid)
 
     def _image(
-        self, levels: tuple[Tensor, ...], labels: Tensor | None
+        self,
+        levels: tuple[Tensor, ...],
+        cells: Tensor,
+        labels: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Class logits of the image, and whether any of it is known."""
-        cells = self._cells(levels, cskd.common_grid(levels, levels))
+        """Class logits of the image, and whether any of it is known.
+
+        The image is pooled from the finest grid of its levels, which that of
+        ``cells`` may be.
+        """
+        finest = cskd.common_grid(levels, levels)
+        if cells.shape[2:] != finest:
+            cells = self._cells(levels, finest)
         valid = self._valid(labels, cells)
         pool = (
             cskd.average_image
@@ -299,13 +301,12 @@ class CSKDLoss(nn.Module):
         self, feature: Tensor | Sequence[Tensor], name: str
     ) -> tuple[Tensor, ...]:
         """The levels of a feature, each a checked map of class logits."""
-        number = len(feature) if isinstance(feature, Sequence) else 1
-        levels = as_levels(feature, number, name)
-        if self.activation == 'softmax' and number != 1:
+        levels = as_levels(feature, None, name)
+        if self.activation == 'softmax' and len(levels) != 1:
             raise ValueError(
-                f"`{name}` has {number} levels; with activation='softmax' "
-                '`CSKDLoss` takes one: choose it with `data_idx` in '
-                '`loss_forward_mappings`'
+                f'`{name}` has {len(levels)} levels; with '
+                "activation='softmax' `CSKDLoss` takes one: choose it with "
+                '`data_idx` in `loss_forward_mappings`'
             )
         for level in levels:
             channels = level.size(1) if level.dim() == 4 else 0

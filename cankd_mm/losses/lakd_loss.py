@@ -14,6 +14,7 @@ from cankd_mm.functional.lakd import (
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
+    check_mixture,
     check_weight,
 )
 from cankd_mm.utils.levels import (
@@ -132,16 +133,10 @@ class LAKDLoss(nn.Module):
         for name, value in (
             ('feature_weight', feature_weight),
             ('attention_weight', attention_weight),
-            ('avg_weight', avg_weight),
-            ('max_weight', max_weight),
             ('loss_weight', loss_weight),
         ):
             check_weight(name, value)
-        if avg_weight == max_weight == 0:
-            raise ValueError(
-                '`avg_weight` and `max_weight` are both 0, which leaves no '
-                'activation map: make one of them positive'
-            )
+        check_mixture(avg_weight=avg_weight, max_weight=max_weight)
         self.student_channels = students
         self.teacher_channels = teachers
         self.feature_weight = float(feature_weight)

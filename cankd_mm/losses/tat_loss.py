@@ -1,6 +1,7 @@
 """TaT: each teacher position is rebuilt from all of the student's."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from cankd_mm.functional.tat import (
     AXES,
     anchor_points,
+    patch_grid,
     patch_groups,
     target_aware_attention,
 )
@@ -345,11 +347,8 @@ class TaTLoss(nn.Module):
         mean = self._mean_square(
             maps, lambda x: patch_groups(x, patch_size, per_group)
         )
-        height, width = maps[-1].shape[2:]
-        patches = (height // min(patch_size[0], height)) * (
-            width // min(patch_size[1], width)
-        )
-        filled = -(-patches // per_group) * per_group
+        patches = prod(patch_grid(maps[-1], patch_size))
+        filled = patches + -patches % per_group
         return mean * (filled / patches)
 
     def _mean_square(

@@ -1,6 +1,6 @@
 """Checks of constructor arguments, with errors that name the config key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from numbers import Integral, Real
 
@@ -64,6 +64,53 @@ def check_weight(name: str, value: float) -> None:
         )
 
 
+def check_mixture(**weights: float) -> None:
+    """Raises unless two weights are at least 0 and one is positive.
+
+    Args:
+        **weights: The two weights by the names of their arguments.
+
+    Raises:
+        TypeError: One is no real number.
+        ValueError: One is negative, infinite or NaN, or both are 0.
+    """
+    for name, value in weights.items():
+        check_weight(name, value)
+    if not any(weights.values()):
+        names = ' and '.join(f'`{name}`' for name in weights)
+        raise ValueError(
+            f'{names} are both 0, which leaves nothing: make one of them '
+            'positive'
+        )
+
+
+def as_pair(
+    name: str,
+    value: float | Sequence[float],
+    check: Callable[[str, float], None] = check_count,
+) -> tuple:
+    """Returns a number twice, and a pair of numbers as a tuple.
+
+    Args:
+        name: Name of the argument.
+        value: One number or two.
+        check: What each number has to pass. Defaults to :func:`check_count`.
+
+    Raises:
+        TypeError: A number has the wrong type.
+        ValueError: There are not one or two, or one is out of range.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        value = (value, value)
+    if len(value) != 2:
+        raise ValueError(
+            f'`{name}` must be one number or two, found {value!r}'
+        )
+    for number in value:
+        check(name, number)
+    return tuple(value)
+
+
 def check_choice(name: str, value: object, choices: Sequence) -> None:
     """Raises unless ``value`` is one of ``choices``.
 
@@ -122,6 +169,4 @@ def _checked_size(name: str, size: object) -> tuple[int, int]:
             f'`{name}` must be (height, width), None, or a list with one of '
             f'these per level, found {size!r}'
         )
-    for number in size:
-        check_count(name, number)
-    return tuple(size)
+    return as_pair(name, size)

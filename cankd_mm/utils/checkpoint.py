@@ -7,7 +7,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
 
 # Wrappers that training leaves in front of a model's own keys.
 _WRAPPER_PREFIX = re.compile(r'^(module\.)+')

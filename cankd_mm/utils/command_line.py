@@ -8,7 +8,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.dataset_names import follow_names
 from cankd_mm.utils.process_group import join_process_group
 
 
@@ -47,6 +48,7 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(resolve_path(args.config, 'config'))
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    follow_names(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

@@ -4,7 +4,7 @@ A recorder hands over one tensor or a tuple of pyramid levels. The losses take
 either, so that a config names one recorder and one loss.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def as_levels(
-    feature: Tensor | Sequence[Tensor], num_levels: int, name: str
+    feature: Tensor | Sequence[Tensor], num_levels: int | None, name: str
 ) -> tuple[Tensor, ...]:
     """Returns the first ``num_levels`` levels of a feature.
 
     Args:
         feature: One level, or a sequence of levels.
-        num_levels: How many levels are wanted.
+        num_levels: How many levels are wanted, None for all.
         name: What the caller's user calls the feature, for error messages.
 
     Returns:
@@ -29,12 +29,12 @@ def as_levels(
         TypeError: A level is not a tensor.
     """
     levels = (feature,) if isinstance(feature, Tensor) else feature
-    if not isinstance(levels, Sequence):
+    if not isinstance(levels, Sequence) or isinstance(levels, str):
         raise TypeError(
             f'`{name}` must be a tensor or a sequence of tensors, found '
             f'{type(feature).__name__}'
         )
-    if len(levels) < num_levels:
+    if num_levels is not None and len(levels) < num_levels:
         raise ValueError(
             f'`{name}` has {len(levels)} level(s), but `num_levels` is '
             f'{num_levels}: lower `num_levels`, or record a module that '
@@ -49,6 +49,32 @@ def as_levels(
                 'tensor or a flat tuple of tensors'
             )
     return levels
+
+
+def map_levels(
+    function: Callable[..., Tensor],
+    feature: Tensor | Sequence[Tensor],
+    *per_level: Sequence,
+) -> Tensor | tuple[Tensor, ...]:
+    """Applies a function to one level, or to each of several.
+
+    Args:
+        function: What is applied to a level.
+        feature: The level, or levels.
+        *per_level: Sequences of further arguments, one for each level. As
+            many levels are mapped; all where there are none.
+
+    Returns:
+        One tensor for one tensor, a tuple for a sequence.
+
+    Raises:
+        ValueError: There are too few levels.
+        TypeError: A level is not a tensor.
+    """
+    number = len(per_level[0]) if per_level else None
+    levels = as_levels(feature, number, 'feature')
+    mapped = tuple(map(function, levels, *per_level))
+    return mapped[0] if isinstance(feature, Tensor) else mapped
 
 
 def check_pair(

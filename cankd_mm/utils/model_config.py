@@ -1,49 +1,13 @@
-"""Finds configs by file or by package, and builds models from them."""
+"""Reads models out of config files, and builds them."""
 
 import copy
-from importlib.util import find_spec
-from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
 
-
-def resolve_path(path: str, key: str) -> str:
-    """Finds a file that is named by its path or as ``package::path``.
-
-    ``package::path`` looks in the configs that the installed package carries
-    (``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py``). Other schemes
-    (``https://``, ``torchvision://``) are returned as they are.
-
-    Args:
-        path: What the config says.
-        key: The config key it stands under, for the error message.
-
-    Raises:
-        FileNotFoundError: There is no such file, or no such package.
-    """
-    if '://' in path:
-        return path
-    package, separator, relative = path.partition('::')
-    if not separator:
-        found = Path(path).expanduser()
-    else:
-        spec = find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(
-                f'{key}={path!r}: no package {package!r} is installed'
-            )
-        root = Path(spec.submodule_search_locations[0])
-        found = root / '.mim' / 'configs' / relative
-    if not found.is_file():
-        raise FileNotFoundError(
-            f'{key}={path!r}: there is no file {found}. Give a path from the '
-            f'current directory ({Path.cwd()}), an absolute one, or '
-            '`package::path` for a file among the configs of an installed '
-            'package'
-        )
-    return str(found)
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.dataset_names import follow_names, set_num_classes
 
 
 def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
@@ -70,7 +34,9 @@ def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
     path = resolve_path(overrides.pop('cfg_path'), f'{key}.cfg_path')
     if isinstance(overrides.get('pretrained'), bool):
         overrides.pop('pretrained')
+    num_classes = overrides.pop('num_classes', None)
     config = Config.fromfile(path)
+    follow_names(config)
     if 'model' not in config:
         raise ValueError(
             f'{key}.cfg_path={path!r}: the file defines no `model`. Name the '
@@ -87,6 +53,8 @@ def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
     elif 'data_preprocessor' in config:
         config.model.setdefault('data_preprocessor', config.data_preprocessor)
     config.merge_from_dict(dict(model=overrides))
+    if num_classes is not None:
+        set_num_classes(config.model, num_classes)
     return config.model, scope
 
 

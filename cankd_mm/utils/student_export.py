@@ -14,6 +14,7 @@ from cankd_mm.utils.checkpoint import (
     student_state_dict,
     weights_of,
 )
+from cankd_mm.utils.dataset_names import follow_names
 from cankd_mm.utils.distillation_config import (
     is_distillation,
     plain_student_config,
@@ -75,6 +76,7 @@ def check_student(config: str | Path, student: str | Path) -> LoadReport:
         ValueError: A key is missing, unexpected or of another shape.
     """
     cfg = Config.fromfile(config)
+    follow_names(cfg)
     if is_distillation(cfg):
         cfg = plain_student_config(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):

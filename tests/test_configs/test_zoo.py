@@ -7,7 +7,7 @@ import pytest
 import yaml
 from mmengine.registry import DATASETS
 
-from cankd_mm.utils.model_config import resolve_path
+from cankd_mm.utils.config_path import resolve_path
 from tests.commands import ROOT
 from tests.test_configs import zoo
 

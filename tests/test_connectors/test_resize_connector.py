@@ -73,9 +73,12 @@ def test_tokens_are_refused():
         ResizeConnector(size=4)(torch.zeros(1, 16, 3))
 
 
-def test_what_is_no_tensor_is_refused():
-    with pytest.raises(TypeError, match='`feature`.*NoneType'):
-        ResizeConnector(size=4)((None,))
+@pytest.mark.parametrize(
+    'feature, found', [((None,), 'NoneType'), ('maps', 'str'), (1.0, 'float')]
+)
+def test_what_is_no_tensor_is_refused(feature, found):
+    with pytest.raises(TypeError, match=f'`feature.*{found}'):
+        ResizeConnector(size=4)(feature)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,8 @@ def test_other_features_are_named():
         TokenMapConnector()(torch.zeros(2, 3, 4, 4))
     with pytest.raises(TypeError, match='NoneType'):
         TokenMapConnector()(None)
+    with pytest.raises(TypeError, match='`feature`.*str'):
+        TokenMapConnector()('tokens')
 
 
 @pytest.mark.parametrize(

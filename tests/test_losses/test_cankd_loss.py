@@ -12,6 +12,7 @@ from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cankd_mm.losses import CanKDLoss
+from tests.autocast import BFLOAT16, FLOAT16
 
 BRANCH = ('theta', 'phi', 'g', 'out_proj')
 
@@ -353,7 +354,7 @@ def test_forms_nothing_larger_than_the_feature_map():
     assert largest.numel == student.numel()
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
 def test_autocast_changes_nothing(dtype):
     # Large features: a product of three of them overflows float16.
     torch.manual_seed(0)

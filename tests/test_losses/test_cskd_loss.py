@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from mmrazor.registry import MODELS
 
+from cankd_mm.functional import cskd
 from cankd_mm.losses import CSKDLoss
 
 PROGRESS = [0.0, 0.25, 0.75, 1.0]
@@ -266,6 +267,20 @@ def test_levels_and_anchors_of_a_detector_are_joined():
     set_progress(0.25)
     torch.testing.assert_close(loss(s, levels), loss(s, joined))
     torch.testing.assert_close(loss((s,), tuple(levels)), loss(s, joined))
+
+
+@pytest.mark.parametrize('global_term', ['fused', 'decoupled'])
+def test_levels_are_pooled_once_where_the_grids_are_shared(
+    global_term, monkeypatch
+):
+    pooled = []
+    pool = cskd.class_presence
+    monkeypatch.setattr(
+        cskd, 'class_presence', lambda *args: pooled.append(1) or pool(*args)
+    )
+    levels = [randn(1, 6, 8, 8), randn(1, 6, 4, 4)]
+    CSKDLoss(3, global_term, activation='sigmoid')(levels, levels)
+    assert len(pooled) == 2  # the student's and the teacher's
 
 
 def test_object_on_any_level_is_present_in_its_cells_alone():

@@ -7,6 +7,7 @@ import torch
 from mmrazor.registry import MODELS
 
 from cankd_mm.losses import TaTLoss
+from tests.autocast import BFLOAT16, FLOAT16
 
 
 def make_loss(student=3, teacher=4, **kwargs):
@@ -273,9 +274,7 @@ def test_too_few_levels_are_named():
 # ---------------------------------------------------------------- numerics
 
 
-@pytest.mark.parametrize(
-    'dtype', [torch.float32, torch.float16, torch.bfloat16]
-)
+@pytest.mark.parametrize('dtype', [torch.float32, FLOAT16, BFLOAT16])
 @pytest.mark.parametrize('norm', ['instance', 'batch', None])
 @pytest.mark.parametrize(
     'size', [(1, 1), (1, 2), (3, 1), (2, 2), (7, 8), (8, 9), (17, 5)]
@@ -298,7 +297,7 @@ def test_any_map_gives_a_finite_loss_that_trains(size, norm, dtype):
     assert s.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
 def test_autocast_changes_nothing(dtype):
     loss = TaTLoss(3, 4)
     s, t = (x.detach().to(dtype) for x in make_pair())

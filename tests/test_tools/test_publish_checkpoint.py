@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 import torch
 
-from tests.commands import run_tool
+from tests.commands import ROOT, run_tool, run_unchecked
 
 
 @pytest.fixture(scope='module')
@@ -32,3 +34,18 @@ def test_keeps_the_weights_and_the_classes_alone(
     assert torch.equal(weights['weight'], state['weight'].to(dtype))
     # Counters would overflow in half precision.
     assert torch.equal(weights['steps'], state['steps'])
+
+
+def test_overwrites_a_file_on_request_alone(checkpoint, tmp_path):
+    path, state = checkpoint
+    out = tmp_path / 'small.pth'
+    out.write_text('precious')
+    code, output = run_unchecked(
+        sys.executable, ROOT / 'tools/publish_checkpoint.py', path, out
+    )
+    assert code == 1
+    assert f'{out} exists' in output and '--force' in output
+    assert out.read_text() == 'precious'
+    run_tool('publish_checkpoint.py', path, out, '--force')
+    published = torch.load(out, weights_only=True)['state_dict']
+    assert torch.equal(published['weight'], state['weight'])

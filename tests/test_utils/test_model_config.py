@@ -2,11 +2,8 @@
 
 import pytest
 
-from cankd_mm.utils.model_config import (
-    build_model,
-    model_config_from_file,
-    resolve_path,
-)
+from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.model_config import build_model, model_config_from_file
 from tests import tiny_models
 
 PACKAGED = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'

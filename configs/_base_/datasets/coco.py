@@ -3,6 +3,8 @@ _base_ = 'mmdet::_base_/datasets/coco_detection.py'
 
 num_classes = 80
 data_root = 'data/coco/'
+# Where a config says other names than these, all of it follows.
+written_for = dict(data_root=data_root, num_classes=num_classes)
 
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))

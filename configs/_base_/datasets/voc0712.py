@@ -4,6 +4,8 @@ _base_ = 'mmdet::_base_/datasets/voc0712.py'
 
 num_classes = 20
 data_root = 'data/VOCdevkit/'
+# Where a config says other names than these, all of it follows.
+written_for = dict(data_root=data_root, num_classes=num_classes)
 
 train_dataloader = dict(
     dataset=dict(

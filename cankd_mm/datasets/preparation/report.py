@@ -1,0 +1,127 @@
+"""What was found in a data set, and what is to be done."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: How many names of a long list are printed.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of files or objects.
+
+    Attributes:
+        what: What was counted.
+        found: How many there are.
+        official: How many the official release has, where that is known.
+    """
+
+    what: str
+    found: int
+    official: int | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why the configs cannot use the data.
+
+    Attributes:
+        text: What is wrong, with names.
+        remedy: What to do about it.
+    """
+
+    text: str
+    remedy: str
+
+
+@dataclass
+class Report:
+    """What a check of a data set found.
+
+    Attributes:
+        title: The data set's name.
+        root: The folder that was looked at.
+        url: The data set's official page.
+        counts: What is there.
+        classes: Class names and how many objects each has, where the data
+            set's files name them.
+        problems: What keeps the configs from using the data.
+        converted: How many files were made.
+        usage: Config lines that make use of the data.
+    """
+
+    title: str
+    root: Path
+    url: str
+    counts: list[Count] = field(default_factory=list)
+    classes: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    converted: int = 0
+    usage: list[str] = field(default_factory=list)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the configs can use the data."""
+        return not self.problems
+
+    def count(
+        self, what: str, found: int, official: int | None = None
+    ) -> None:
+        """Notes a number."""
+        self.counts.append(Count(what, found, official))
+
+    def problem(self, text: str, remedy: str) -> None:
+        """Notes an obstacle and how to remove it."""
+        self.problems.append(Problem(text, remedy))
+
+    def missing(self, what: str, names: Iterable[str], remedy: str) -> None:
+        """Notes files that are missing, if any are.
+
+        Args:
+            what: What they are, such as 'images of val2017 are missing'.
+            names: The files, relative to the root.
+            remedy: What to do about it.
+        """
+        names = list(names)
+        if names:
+            self.problem(f'{len(names):,} {what}: {some(names)}', remedy)
+
+    def as_text(self) -> str:
+        """The report for people."""
+        lines = [f'{self.title} in {self.root}']
+        for count in self.counts:
+            line = f'  {count.what:42}{count.found:>11,}'
+            if count.official not in (None, count.found):
+                line += f'   (official release: {count.official:,})'
+            lines.append(line)
+        if self.classes:
+            lines.append(f'  classes: {len(self.classes)}')
+            for name, objects in sorted(self.classes.items()):
+                lines.append(f'    {name:40}{objects:>11,}')
+        if self.converted:
+            lines.append(f'  converted now: {self.converted:,} files')
+        for problem in self.problems:
+            lines += ['', f'  ! {problem.text}', f'    -> {problem.remedy}']
+        if self.problems:
+            lines += ['', f'  official page: {self.url}']
+        elif self.usage:
+            lines += ['', *self.usage]
+        verdict = 'Ready.' if self.ready else 'Not ready: see ! above.'
+        return '\n'.join([*lines, '', verdict])
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        content = dataclasses.asdict(self)
+        content.update(root=str(self.root), ready=self.ready)
+        return json.dumps(content, indent=2)
+
+
+def some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ', '.join(names[:SHOWN])
+    more = len(names) - SHOWN
+    return f'{shown} and {more:,} more' if more > 0 else shown

@@ -1,0 +1,182 @@
+"""Two lines make a config of the zoo train on another data set."""
+
+import pytest
+from mmengine.config import Config
+
+from cankd_mm.utils.dataset_names import follow_names
+from cankd_mm.utils.distillation_config import plain_student_config
+from cankd_mm.utils.model_config import model_config_from_file
+from tests.commands import ROOT
+from tests.test_configs import zoo
+
+CONFIGS = ROOT / 'configs'
+VOC_PAIR = 'lakd/lakd_retinanet-r101_retinanet-r50_1x_voc0712.py'
+COCO_PAIR = 'cankd/cankd_retinanet-r101_retinanet-r50_2x_coco.py'
+CSKD_PAIR = 'cskd/cskd_retinanet-r101_retinanet-swin-t_1x_voc0712.py'
+SEGMENTATION = 'baselines/pspnet-r18_80k_coco-stuff164k.py'
+CLASSES = ('RBC', 'WBC', 'Platelets')
+
+
+def child(folder, base, *lines: str) -> Config:
+    """What a config of these lines becomes."""
+    path = folder / 'child.py'
+    path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
+    return followed(Config.fromfile(path))
+
+
+def followed(cfg: Config) -> Config:
+    follow_names(cfg)
+    return cfg
+
+
+def data_sets(cfg: Config) -> list:
+    return [
+        part
+        for split in ('train', 'val', 'test')
+        for part in zoo.dicts(cfg[f'{split}_dataloader'])
+        if 'pipeline' in part
+    ]
+
+
+def class_counts(config) -> set[int]:
+    return {
+        part['num_classes']
+        for part in zoo.dicts(config)
+        if 'num_classes' in part
+    }
+
+
+def voc_folder(root, *splits: str):
+    lists = root / 'ImageSets' / 'Main'
+    lists.mkdir(parents=True)
+    for split in splits:
+        (lists / f'{split}.txt').touch()
+    return root
+
+
+@pytest.mark.parametrize('path', zoo.configs(), ids=zoo.name)
+def test_configs_of_the_zoo_say_what_they_are_written_for(path):
+    cfg = zoo.read(path)
+    assert cfg.written_for.data_root == cfg.data_root
+    assert cfg.written_for.num_classes == cfg.num_classes
+    assert followed(zoo.read(path)).to_dict() == cfg.to_dict()
+
+
+def test_two_lines_name_another_voc_folder(tmp_path):
+    root = voc_folder(tmp_path / 'cells', 'trainval', 'test')
+    cfg = child(
+        tmp_path,
+        VOC_PAIR,
+        f'data_root = {str(root)!r}',
+        f'classes = {CLASSES}',
+    )
+    (train,) = cfg.train_dataloader.dataset.dataset.datasets
+    assert train.ann_file == 'ImageSets/Main/trainval.txt'
+    assert cfg.val_dataloader.dataset.ann_file == 'ImageSets/Main/test.txt'
+    for data in data_sets(cfg):
+        assert data.data_root == str(root)
+        assert data.data_prefix.sub_data_root == ''
+        assert tuple(data.metainfo.classes) == CLASSES
+    assert class_counts(cfg.model) == {3}
+    # The teacher is written for the same data set and has to be trained on
+    # the other as well.
+    teacher, _ = model_config_from_file(cfg.model.teacher, 'teacher')
+    assert class_counts(teacher) == {3}
+    assert class_counts(plain_student_config(cfg).model) == {3}
+
+
+def test_folder_without_a_test_split_is_tested_on_val(tmp_path):
+    root = voc_folder(tmp_path / 'cells', 'train', 'val')
+    cfg = child(
+        tmp_path,
+        VOC_PAIR,
+        f'data_root = {str(root)!r}',
+        f'classes = {CLASSES}',
+    )
+    (train,) = cfg.train_dataloader.dataset.dataset.datasets
+    assert train.ann_file == 'ImageSets/Main/train.txt'
+    assert cfg.val_dataloader.dataset.ann_file == 'ImageSets/Main/val.txt'
+
+
+def test_devkit_that_lies_elsewhere_keeps_its_years(tmp_path):
+    cfg = child(tmp_path, VOC_PAIR, f'data_root = {str(tmp_path)!r}')
+    first, second = cfg.train_dataloader.dataset.dataset.datasets
+    assert first.data_root == second.data_root == str(tmp_path)
+    assert second.ann_file == 'VOC2012/ImageSets/Main/trainval.txt'
+    assert class_counts(cfg.model) == {20}
+    assert 'num_classes' not in cfg.model.teacher
+
+
+def test_annotations_of_the_evaluator_follow_and_a_coco_teacher_stays(
+    tmp_path,
+):
+    cfg = child(
+        tmp_path, COCO_PAIR, "data_root = 'data/cells'", f'classes = {CLASSES}'
+    )
+    assert cfg.val_evaluator.ann_file == (
+        'data/cells/annotations/instances_val2017.json'
+    )
+    assert class_counts(cfg.model.architecture) == {3}
+    teacher, _ = model_config_from_file(cfg.model.teacher, 'teacher')
+    assert class_counts(teacher) == {80}
+
+
+def test_distiller_follows_too(tmp_path):
+    cfg = child(tmp_path, CSKD_PAIR, f'classes = {CLASSES}')
+    assert class_counts(cfg.model.distiller) == {3}
+
+
+def test_command_line_says_the_same():
+    cfg = Config.fromfile(CONFIGS / COCO_PAIR)
+    cfg.merge_from_dict(dict(data_root='data/cells', classes=list(CLASSES)))
+    follow_names(cfg)
+    assert cfg.num_classes == 3
+    assert {data.data_root for data in data_sets(cfg)} == {'data/cells'}
+
+
+def test_child_of_the_two_lines_has_them_too(tmp_path):
+    child(
+        tmp_path, COCO_PAIR, "data_root = 'data/cells'", f'classes = {CLASSES}'
+    )
+    grandchild = tmp_path / 'grandchild.py'
+    grandchild.write_text(
+        "_base_ = './child.py'\noptim_wrapper = dict(optimizer=dict(lr=1.0))"
+    )
+    cfg = followed(Config.fromfile(grandchild))
+    assert class_counts(cfg.model.architecture) == {3}
+    before = cfg.to_dict()
+    assert followed(cfg).to_dict() == before
+
+
+def test_path_that_is_written_at_the_data_set_is_left(tmp_path):
+    cfg = child(
+        tmp_path,
+        COCO_PAIR,
+        "train_dataloader = dict(dataset=dict(data_root='mine/'))",
+    )
+    assert cfg.train_dataloader.dataset.data_root == 'mine/'
+
+
+def test_labels_of_a_segmentation_set_are_used_as_they_are(tmp_path):
+    cfg = child(tmp_path, SEGMENTATION, f'classes = {CLASSES}')
+    for data in data_sets(cfg):
+        assert data.type == 'BaseSegDataset'
+        assert data.seg_map_suffix == '_labelTrainIds.png'
+        assert tuple(data.metainfo.classes) == CLASSES
+    assert class_counts(cfg.model) == {3}
+
+
+@pytest.mark.parametrize(
+    'lines, message',
+    [
+        (['num_classes = 3'], 'num_classes=3, but the data sets .* have 80'),
+        (["classes = 'cell'"], "classes='cell', expected a sequence"),
+        (
+            ["classes = ('cell',)", 'num_classes = 2'],
+            'num_classes=2, but classes has 1 names',
+        ),
+    ],
+)
+def test_names_that_disagree_are_refused(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
+        child(tmp_path, COCO_PAIR, *lines)
