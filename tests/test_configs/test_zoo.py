@@ -24,8 +24,11 @@ DATA = dict(
         ('voc12aug', ('mmseg.PascalVOCDataset', 'data/VOCdevkit/VOC2012')),
         ('coco-stuff10k', ('mmseg.COCOStuffDataset', 'data/coco_stuff10k')),
         ('coco-stuff164k', ('mmseg.COCOStuffDataset', 'data/coco_stuff164k')),
+        ('cityscapes', ('mmseg.CityscapesDataset', 'data/cityscapes/')),
     ]
 )
+# Images a step, where not 16.
+BATCH_SIZES = dict(cityscapes=8)
 
 
 def parts(path: Path) -> list[str]:
@@ -73,7 +76,8 @@ def test_schedule_is_the_one_in_the_name(path):
         repeats = cfg.train_dataloader.dataset.get('times', 1)
         assert length * repeats == EPOCHS[schedule]
     assert cfg.param_scheduler[-1].end == length
-    assert cfg.auto_scale_lr.base_batch_size == 16
+    batch_size = BATCH_SIZES.get(parts(path)[-1], 16)
+    assert cfg.auto_scale_lr.base_batch_size == batch_size
 
 
 @every(ALL)

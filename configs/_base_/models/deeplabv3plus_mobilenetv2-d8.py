@@ -1,17 +1,7 @@
-# MobileNetV2 of output stride 8, as in MMSegmentation's ADE20K config.
-_base_ = 'mmseg::_base_/models/deeplabv3plus_r50-d8.py'
+_base_ = [
+    'mmseg::_base_/models/deeplabv3plus_r50-d8.py',
+    './mobilenetv2-d8.py',
+]
 
-model = dict(
-    pretrained='mmcls://mobilenet_v2',
-    backbone=dict(
-        _delete_=True,
-        type='MobileNetV2',
-        widen_factor=1.0,
-        strides=(1, 2, 2, 1, 1, 1, 1),
-        dilations=(1, 1, 1, 2, 2, 4, 4),
-        out_indices=(1, 2, 4, 6),
-        norm_cfg=dict(type='SyncBN', requires_grad=True),
-    ),
-    decode_head=dict(in_channels=320, c1_in_channels=24),
-    auxiliary_head=dict(in_channels=96),
-)
+model = _base_.mobilenetv2
+model.decode_head.update(c1_in_channels=24)

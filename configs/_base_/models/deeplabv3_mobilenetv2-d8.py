@@ -1,0 +1,3 @@
+_base_ = ['mmseg::_base_/models/deeplabv3_r50-d8.py', './mobilenetv2-d8.py']
+
+model = _base_.mobilenetv2

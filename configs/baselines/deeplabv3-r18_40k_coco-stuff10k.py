@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/deeplabv3_r18-d8.py',
+    '../_base_/datasets/coco-stuff10k.py',
+    '../_base_/schedules/segmentation_40k.py',
+]
+
+data_preprocessor = dict(size=_base_.crop_size)
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)
