@@ -5,6 +5,4 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(num_classes=_base_.num_classes))
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=1e-4)
-)
+optim_wrapper = dict(optimizer=dict(_delete_=True, **_base_.optimizer))

@@ -1,11 +1,8 @@
 _base_ = [
     './baseline_segmentor.py',
     '../_base_/teachers/digits_segmentor.py',
-    '../_base_/distillers/cankd_fpn.py',
+    '../_base_/distillers/cankd_digits.py',
 ]
-
-distiller = _base_.distiller
-distiller.distill_losses.loss_cankd.update(in_channels=48, num_levels=3)
 
 model = dict(
     _delete_=True,
@@ -15,6 +12,6 @@ model = dict(
     teacher_ckpt=_base_.teacher_ckpt,
     teacher_channels_last=_base_.teacher_channels_last,
     dry_run_size=_base_.dry_run_size,
-    distiller=distiller,
+    distiller=_base_.distiller,
 )
 default_hooks = _base_.distillation_hooks

@@ -1,16 +1,11 @@
 _base_ = [
     './baseline_retinanet.py',
     '../_base_/teachers/digits_retinanet.py',
-    '../_base_/distillers/tat_fpn.py',
+    '../_base_/distillers/tat_digits.py',
 ]
 
 distiller = _base_.distiller
-distiller.distill_losses.loss_tat.update(
-    student_channels=48,
-    teacher_channels=48,
-    num_levels=3,
-    patch_size=[(4, 4), (3, 3), (3, 3)],
-)
+distiller.distill_losses.loss_tat.patch_size = [(4, 4), (3, 3), (3, 3)]
 
 model = dict(
     _delete_=True,

@@ -1,15 +1,12 @@
 _base_ = [
     './baseline_segmentor.py',
     '../_base_/teachers/digits_segmentor.py',
-    '../_base_/distillers/tat_fpn.py',
+    '../_base_/distillers/tat_digits.py',
 ]
 
 # scale=None is 1/sqrt(d), for attention that is not one-hot from the start.
 distiller = _base_.distiller
 distiller.distill_losses.loss_tat.update(
-    student_channels=48,
-    teacher_channels=48,
-    num_levels=3,
     patch_size=[(8, 8), (4, 4), (3, 3)],
     anchor_stride=[(4, 4), (2, 2), (1, 1)],
     scale=None,

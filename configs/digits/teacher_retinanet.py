@@ -4,10 +4,14 @@
 #   python tools/publish_checkpoint.py \
 #       work_dirs/teacher_retinanet/epoch_8.pth \
 #       configs/digits/teacher_retinanet.pth --half
-_base_ = './baseline_retinanet.py'
+_base_ = [
+    '../_base_/models/retinanet_digits.py',
+    '../_base_/datasets/digits_detection.py',
+    '../_base_/schedules/digits_epochs_long.py',
+    '../_base_/digits_runtime.py',
+]
 
 base_channels = 48
-max_epochs = 8
 model = dict(
     backbone=dict(base_channels=base_channels, stem_channels=base_channels),
     neck=dict(
@@ -15,14 +19,3 @@ model = dict(
     ),
     bbox_head=dict(stacked_convs=2),
 )
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=30),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        T_max=max_epochs,
-        eta_min=0,
-        convert_to_iter_based=True,
-    ),
-]

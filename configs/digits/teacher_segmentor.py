@@ -4,24 +4,17 @@
 #   python tools/publish_checkpoint.py \
 #       work_dirs/teacher_segmentor/epoch_8.pth \
 #       configs/digits/teacher_segmentor.pth --half
-_base_ = './baseline_segmentor.py'
+_base_ = [
+    '../_base_/models/fpn_digits.py',
+    '../_base_/datasets/digits_segmentation.py',
+    '../_base_/schedules/digits_epochs_long.py',
+    '../_base_/digits_runtime.py',
+]
 
 base_channels = 24
-max_epochs = 8
 model = dict(
     backbone=dict(base_channels=base_channels, stem_channels=base_channels),
     neck=dict(
         in_channels=[base_channels, 2 * base_channels, 4 * base_channels]
     ),
 )
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=30),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        T_max=max_epochs,
-        eta_min=0,
-        convert_to_iter_based=True,
-    ),
-]

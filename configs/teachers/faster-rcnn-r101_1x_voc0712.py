@@ -1,7 +1,6 @@
 _base_ = [
-    '../_base_/models/faster-rcnn_r101_fpn.py',
-    '../_base_/datasets/voc0712.py',
-    '../_base_/schedules/detection_1x_voc0712.py',
+    '../baselines/faster-rcnn-r50_1x_voc0712.py',
+    '../_base_/models/resnet101.py',
 ]
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+model = dict(backbone=_base_.backbone)

@@ -1,17 +1,32 @@
 """What CanKD's configs promise beyond what every config does."""
 
+import copy
+
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.hub import get_config
+from mmengine.runner import Runner
 
 from tests.commands import ROOT
 from tests.test_configs import zoo
+from tests.test_configs.test_digits import tiny
 
 CONFIGS = zoo.configs('cankd')
 INHERITING = [path for path in CONFIGS if 'inherit' in path.stem]
 # Segmentors train for thousands of iterations, detectors for epochs.
 SEGMENTORS = [path for path in CONFIGS if '0k_' in path.stem]
 DETECTORS = [path for path in CONFIGS if path not in SEGMENTORS]
+FCOS = [path for path in DETECTORS if '_fcos-r50_' in path.stem]
+# Published are runs on COCO, without RTMDet: where the learning rate drops,
+# and the norm that gradients are clipped at.
+PUBLISHED = [
+    path
+    for path in DETECTORS
+    if path.stem.endswith('_coco') and 'rtmdet' not in path.stem
+]
+DROPS = {'1x': [8, 11], '2x': [16, 22]}
+DIGITS = zoo.CONFIGS / 'digits' / 'cankd_retinanet.py'
 # Module of a backbone's last stage, and its channels.
 LAST_STAGES = dict(
     r101=('backbone.layer4', 2048),
@@ -26,20 +41,68 @@ LAST_STAGES = dict(
 def test_inheriting_student_starts_with_the_teachers_modules(path):
     model = zoo.build(path)
     modules = zoo.read(path).model.inherit
-    assert 'neck' in modules
-    for module in modules:
+    if not isinstance(modules, dict):
+        modules = {module: module for module in modules}
+    assert any(module.startswith('neck') for module in modules)
+    for module, source in modules.items():
         ours = model.student.get_submodule(module).state_dict()
-        theirs = model.teacher.get_submodule(module).state_dict()
+        theirs = model.teacher.get_submodule(source).state_dict()
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-@pytest.mark.parametrize('path', DETECTORS, ids=zoo.name)
+@pytest.mark.parametrize('path', PUBLISHED, ids=zoo.name)
 def test_schedule_is_the_published_one(path):
     cfg = zoo.read(path)
-    assert cfg.train_cfg.max_epochs == 24
-    assert cfg.param_scheduler[-1].milestones == [16, 22]
-    assert cfg.optim_wrapper.clip_grad.max_norm == 35
+    drops, max_norm = DROPS[path.stem.split('_')[-2]], 35
+    if 'dino' in path.stem:
+        drops, max_norm = [11], 0.1
+    assert cfg.param_scheduler[-1].milestones == drops
+    assert cfg.optim_wrapper.clip_grad.max_norm == max_norm
+
+
+@pytest.mark.parametrize('path', FCOS, ids=zoo.name)
+def test_fcos_student_has_the_head_of_its_teacher(path):
+    student, teacher = zoo.student_config(path), zoo.teacher_config(path)
+    assert student.bbox_head == teacher.bbox_head
+    assert student.test_cfg == teacher.test_cfg
+
+
+def test_mean_of_weights_of_rtmdet_leaves_the_teacher_alone(tmp_path):
+    (rtmdet,) = (path for path in CONFIGS if 'rtmdet' in path.stem)
+    (mean,) = (
+        hook
+        for hook in zoo.read(rtmdet).custom_hooks
+        if hook.type == 'EMAHook'
+    )
+    cfg = tiny(DIGITS, tmp_path / 'digits', tmp_path)
+    cfg.train_dataloader.batch_size = 1
+    cfg.custom_hooks = [mean]
+    runner = Runner.from_cfg(cfg)
+    teacher = copy.deepcopy(runner.model.teacher.state_dict())
+    runner.train()
+    after = runner.model.teacher.state_dict()
+    assert all(torch.equal(teacher[key], after[key]) for key in teacher)
+
+    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
+    trained, means = checkpoint['ema_state_dict'], checkpoint['state_dict']
+    assert not [key for key in (*trained, *means) if 'teacher.' in key]
+    student = torch.load(tmp_path / 'epoch_1_student.pth', weights_only=True)
+    moved = 0
+    for key, value in student['state_dict'].items():
+        assert torch.equal(value, means[f'architecture.{key}'])
+        moved += not torch.equal(value, trained[f'module.architecture.{key}'])
+    assert moved
+
+    cfg = tiny(DIGITS, tmp_path / 'digits', tmp_path)
+    cfg.experiment_name = f'{tmp_path.name}_resumed'
+    cfg.train_cfg.max_epochs = 2
+    cfg.custom_hooks = [mean]
+    cfg.resume = True
+    resumed = Runner.from_cfg(cfg)
+    resumed.train()
+    (hook,) = (h for h in resumed.hooks if isinstance(h, EMAHook))
+    assert hook.ema_model.steps > trained['steps'] > 1
 
 
 @pytest.mark.parametrize('path', SEGMENTORS, ids=zoo.name)

@@ -10,17 +10,12 @@ from mmengine.runner import Runner
 
 from cankd_mm.utils.checkpoint import read_checkpoint
 from cankd_mm.utils.model_config import build_model
-from tests.commands import ROOT
 from tests.test_configs import zoo
 
-FOLDER = ROOT / 'configs' / 'digits'
-CONFIGS = sorted(FOLDER.glob('*.py'))
+FOLDER = zoo.CONFIGS / 'digits'
+CONFIGS = zoo.DIGITS
 TEACHERS = sorted(FOLDER.glob('teacher_*.py'))
-DISTILLED = sorted(
-    path
-    for path in CONFIGS
-    if not path.stem.startswith(('teacher_', 'baseline_'))
-)
+DISTILLED = [path for path in CONFIGS if zoo.distilled(path)]
 
 
 def name(path: Path) -> str:

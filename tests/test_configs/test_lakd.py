@@ -9,12 +9,12 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from tests.commands import ROOT, run
+from tests.commands import run
 from tests.digits_run import data_options, training_options
 from tests.test_configs import zoo
 
 CONFIGS = zoo.configs('lakd')
-DIGITS = sorted((ROOT / 'configs' / 'digits').glob('lakd_*.py'))
+DIGITS = [path for path in zoo.DIGITS if path.stem.startswith('lakd_')]
 every_config = pytest.mark.parametrize('path', CONFIGS + DIGITS, ids=zoo.name)
 
 

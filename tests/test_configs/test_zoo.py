@@ -1,6 +1,8 @@
 """What holds for every config of a full-size model, whatever its method."""
 
+import itertools
 import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,14 +10,13 @@ import yaml
 from mmengine.registry import DATASETS
 
 from cankd_mm.utils.config_path import resolve_path
-from tests.commands import ROOT
 from tests.test_configs import zoo
 
 ALL = zoo.configs()
 DISTILLED = [path for path in ALL if zoo.distilled(path)]
 TEACHERS = zoo.configs('teachers')
-BASELINES = ROOT / 'configs' / 'baselines'
-EPOCHS = {'1x': 12, '2x': 24}
+BASELINES = zoo.CONFIGS / 'baselines'
+EPOCHS = {'1x': 12, '2x': 24, '300e': 300}
 # Data sets by their names in config names.
 DATA = dict(
     [
@@ -27,8 +28,10 @@ DATA = dict(
         ('cityscapes', ('mmseg.CityscapesDataset', 'data/cityscapes/')),
     ]
 )
-# Images a step, where not 16.
-BATCH_SIZES = dict(cityscapes=8)
+# Images a step, where not 16, by student or data set.
+BATCH_SIZES = {'cityscapes': 8, 'rtmdet-s': 256}
+# Words of the libraries' config names that ours say otherwise, or not at all.
+WORDS = {'_': '-', '-moment': '', 'dconv': 'dcn'}
 
 
 def parts(path: Path) -> list[str]:
@@ -38,6 +41,25 @@ def parts(path: Path) -> list[str]:
 
 def every(paths):
     return pytest.mark.parametrize('path', paths, ids=zoo.name)
+
+
+def test_every_file_is_tested_as_one_kind_of_config(capsys):
+    kinds = dict(zoo=ALL, digits=zoo.DIGITS, fragments=zoo.FRAGMENTS)
+    tested = Counter(itertools.chain(*kinds.values()))
+    assert tested == Counter(zoo.ALL_FILES)
+    with capsys.disabled():
+        counts = [f'{len(paths)} {kind}' for kind, paths in kinds.items()]
+        print(f'\n{len(zoo.ALL_FILES)} configs: {", ".join(counts)}')
+
+
+@every(zoo.FRAGMENTS)
+def test_fragment_is_a_config(path):
+    assert zoo.read(path)
+
+
+def test_every_fragment_is_part_of_a_config_that_runs():
+    unused = set(zoo.FRAGMENTS) - zoo.reached([*ALL, *zoo.DIGITS])
+    assert not sorted(unused)
 
 
 @every(ALL)
@@ -76,8 +98,8 @@ def test_schedule_is_the_one_in_the_name(path):
         repeats = cfg.train_dataloader.dataset.get('times', 1)
         assert length * repeats == EPOCHS[schedule]
     assert cfg.param_scheduler[-1].end == length
-    batch_size = BATCH_SIZES.get(parts(path)[-1], 16)
-    assert cfg.auto_scale_lr.base_batch_size == batch_size
+    others = [BATCH_SIZES[part] for part in parts(path) if part in BATCH_SIZES]
+    assert [cfg.auto_scale_lr.base_batch_size] == (others or [16])
 
 
 @every(ALL)
@@ -143,13 +165,20 @@ def test_student_is_written_beside_every_checkpoint(path):
 def test_teacher_is_the_one_in_the_name_and_so_are_its_weights(path):
     model = zoo.read(path).model
     teacher = Path(resolve_path(model.teacher.cfg_path, 'teacher'))
-    assert teacher.stem.replace('_', '-').startswith(parts(path)[1])
+    assert in_our_words(teacher.stem).startswith(parts(path)[1])
     if model.teacher_ckpt.startswith('https://'):
         assert listed_weights(teacher) == model_path(model.teacher_ckpt)
     else:
         assert teacher.resolve() in TEACHERS
         assert parts(teacher)[-1] == parts(path)[-1]
         assert model.teacher_ckpt == last_checkpoint(teacher)
+
+
+def in_our_words(name: str) -> str:
+    """A library's name of a config, as ours would begin."""
+    for theirs, ours in WORDS.items():
+        name = name.replace(theirs, ours)
+    return name
 
 
 def listed_weights(config: Path) -> str:

@@ -1,11 +1,12 @@
-"""Builds and steps any config of a full-size model, with nothing downloaded.
+"""Finds the configs, and steps those of full-size models, without downloads.
 
 A folder of ``configs/`` is covered by ``test_zoo.py`` as soon as it exists.
 """
 
+import ast
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -18,10 +19,14 @@ from cankd_mm.utils.model_config import model_config_from_file
 from tests import tiny_models
 from tests.commands import ROOT
 
-# The digits have tests of their own, with data and a runner.
+CONFIGS = ROOT / 'configs'
+ALL_FILES = sorted(CONFIGS.rglob('*.py'))
+FRAGMENTS = sorted((CONFIGS / '_base_').rglob('*.py'))
+# These have tests of their own, with data and a runner.
+DIGITS = sorted((CONFIGS / 'digits').glob('*.py'))
 FOLDERS = sorted(
     folder
-    for folder in (ROOT / 'configs').iterdir()
+    for folder in CONFIGS.iterdir()
     if folder.is_dir() and folder.name not in ('_base_', 'digits')
 )
 # Two classes stand in for all: the heads keep theirs.
@@ -62,7 +67,29 @@ def read(path: Path) -> Config:
 
 def distilled(path: Path) -> bool:
     """Whether a config trains a student with a teacher."""
-    return path.parent.name not in ('baselines', 'teachers')
+    if path in FRAGMENTS or path.parent.name in ('baselines', 'teachers'):
+        return False
+    return not path.stem.startswith(('baseline_', 'teacher_'))
+
+
+def bases(path: Path) -> list[Path]:
+    """The files of ours that a config names in its ``_base_``."""
+    for statement in ast.parse(path.read_text()).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name('_base_')], value=value):
+                named = ast.literal_eval(value)
+                named = [named] if isinstance(named, str) else named
+                return [
+                    (path.parent / base).resolve()
+                    for base in named
+                    if '::' not in base  # of a library
+                ]
+    return []
+
+
+def reached(paths: Iterable[Path]) -> set[Path]:
+    """Configs and all that they stand on."""
+    return {file for path in paths for file in {path, *reached(bases(path))}}
 
 
 def student_config(path: Path) -> dict:
@@ -115,6 +142,8 @@ def build(path: Path) -> BaseModel:
                 part[key] = None
     if 'size' in student.data_preprocessor:  # which crops are padded to
         student.data_preprocessor.size = size
+    if 'num_queries' in student:  # of a DETR: no more than there are positions
+        student.num_queries = 100
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         built = MODELS.build(model)
     built.init_weights()

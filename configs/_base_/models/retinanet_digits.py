@@ -1,42 +1,22 @@
-# RetinaNet for 96x96 images: three stages, strides 4, 8 and 16.
-base_channels = 8
-neck_channels = 48
+# RetinaNet for 96x96 images.
+_base_ = './digits.py'
 
 model = dict(
     _scope_='mmdet',
     type='RetinaNet',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        mean=[60.0, 60.0, 60.0],
-        std=[60.0, 60.0, 60.0],
-        bgr_to_rgb=False,
         pad_size_divisor=16,
+        **_base_.normalisation,
     ),
-    backbone=dict(
-        type='ResNet',
-        depth=18,
-        base_channels=base_channels,
-        stem_channels=base_channels,
-        num_stages=3,
-        strides=(1, 2, 2),
-        dilations=(1, 1, 1),
-        out_indices=(0, 1, 2),
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=False,
-        style='pytorch',
-    ),
-    neck=dict(
-        type='FPN',
-        in_channels=[base_channels, 2 * base_channels, 4 * base_channels],
-        out_channels=neck_channels,
-        num_outs=3,
-    ),
+    backbone=_base_.resnet,
+    neck=_base_.fpn,
     bbox_head=dict(
         type='RetinaHead',
         num_classes=10,
-        in_channels=neck_channels,
+        in_channels=_base_.neck_channels,
         stacked_convs=1,
-        feat_channels=neck_channels,
+        feat_channels=_base_.neck_channels,
         anchor_generator=dict(
             type='AnchorGenerator',
             octave_base_scale=4,

@@ -13,3 +13,4 @@ model = dict(
     ),
     neck=dict(in_channels=[64, 128, 320, 512]),
 )
+optimizer = dict(type='AdamW', lr=1e-4, weight_decay=1e-4)

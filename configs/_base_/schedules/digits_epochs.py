@@ -1,4 +1,6 @@
 # AdamW with a short warm-up and a cosine down to zero, stepped per iteration.
+_base_ = './16_images.py'
+
 max_epochs = 4
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
 val_cfg = dict(type='ValLoop')
@@ -19,4 +21,3 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -2,6 +2,5 @@
 _base_ = [
     'mmseg::_base_/schedules/schedule_80k.py',
     'mmseg::_base_/default_runtime.py',
+    './16_images.py',
 ]
-
-auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,7 +1,0 @@
-_base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'
-
-model = dict(
-    backbone=dict(
-        depth=101, init_cfg=dict(checkpoint='torchvision://resnet101')
-    )
-)

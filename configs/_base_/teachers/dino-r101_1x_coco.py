@@ -1,0 +1,4 @@
+teacher = dict(
+    cfg_path='{{ fileDirname }}/../../teachers/dino-r101_1x_coco.py'
+)
+teacher_ckpt = 'work_dirs/dino-r101_1x_coco/epoch_12.pth'

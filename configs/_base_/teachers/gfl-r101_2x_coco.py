@@ -1,0 +1,2 @@
+teacher = dict(cfg_path='mmdet::gfl/gfl_r101_fpn_ms-2x_coco.py')
+teacher_ckpt = 'https://download.openmmlab.com/mmdetection/v2.0/gfl/gfl_r101_fpn_mstrain_2x_coco/gfl_r101_fpn_mstrain_2x_coco_20200629_200126-dd12f847.pth'

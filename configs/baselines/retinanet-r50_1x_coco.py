@@ -1,0 +1,8 @@
+_base_ = [
+    'mmdet::_base_/models/retinanet_r50_fpn.py',
+    '../_base_/datasets/coco.py',
+    '../_base_/schedules/detection_1x.py',
+]
+
+model = dict(bbox_head=dict(num_classes=_base_.num_classes))
+optim_wrapper = dict(optimizer=dict(lr=0.01))
