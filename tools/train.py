@@ -54,6 +54,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='use deterministic algorithms alone (slower)',
     )
+    parser.add_argument(
+        '--no-check',
+        action='store_true',
+        help='train without looking for faults in the config first '
+        '(tools/check_config.py)',
+    )
     return parser.parse_args()
 
 
@@ -69,6 +75,7 @@ def main() -> None:
         student_ckpt=args.student_ckpt,
         seed=args.seed,
         deterministic=args.deterministic,
+        check=not args.no_check,
     )
     training_runner(read_config(args), options).train()
     leave_process_group()

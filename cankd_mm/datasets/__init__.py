@@ -1,5 +1,6 @@
-"""Embedded data sets, made from the handwriting scikit-learn ships.
+"""Embedded data sets, and the preparation of public ones.
 
+The embedded ones are made from the handwriting that scikit-learn ships.
 The data set classes are not imported here: they drag mmdet and mmseg in, and
 their registries import them at the first look-up.
 """

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import get_world_size
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from cankd_mm.utils.command_line import build_runner
+from cankd_mm.config_checks import check_config
+from cankd_mm.config_checks.report import log_findings, require_no_error
+from cankd_mm.utils.command_line import build_runner, world_size
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
 
@@ -27,6 +27,7 @@ class TrainingOptions:
         student_ckpt: The weights that the student starts from.
         seed: Seed of every random stream.
         deterministic: Use deterministic algorithms alone.
+        check: Look for faults in the config before anything is built.
     """
 
     amp: bool = False
@@ -37,6 +38,7 @@ class TrainingOptions:
     student_ckpt: str | None = None
     seed: int | None = None
     deterministic: bool = False
+    check: bool = True
 
 
 def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
@@ -47,7 +49,8 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
         options: What the command line says.
 
     Raises:
-        ValueError: An option does not fit the config or the machine.
+        ValueError: An option does not fit the config or the machine, or the
+            config has faults.
         FileNotFoundError: A checkpoint that is not there.
     """
     if options.amp:
@@ -72,9 +75,15 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
         if options.deterministic:
             randomness['deterministic'] = True
         cfg.randomness = randomness
-    runner = build_runner(cfg)
-    _print_batch_size(cfg)
-    return runner
+    findings = []
+    if options.check:
+        findings = check_config(cfg, world_size(cfg.get('launcher', 'none')))
+        require_no_error(findings)
+    try:
+        return build_runner(cfg)
+    finally:
+        # By now there is a log file.
+        log_findings(findings)
 
 
 def _use_mixed_precision(cfg: Config, dtype: str) -> None:
@@ -119,25 +128,3 @@ def _set_checkpoint(cfg: Config, key: str, value: str) -> None:
             "know it. Use type='mmrazor.FrozenTeacherDistill'"
         )
     cfg.model[key] = resolve_path(value, flag)
-
-
-def _print_batch_size(cfg: Config) -> None:
-    """Says how the actual batch relates to the one the config is made for."""
-    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
-    per_process = (cfg.get('train_dataloader') or {}).get('batch_size')
-    if not base or not per_process:
-        return
-    wrapper = cfg.optim_wrapper
-    actual = (
-        per_process * get_world_size() * wrapper.get('accumulative_counts', 1)
-    )
-    message = (
-        f'The learning rate {wrapper.optimizer.lr} is made for {base} images '
-        f'a step; this run has {actual}.'
-    )
-    if actual != base and not cfg.auto_scale_lr.get('enable'):
-        message += (
-            f' With --auto-scale-lr it would be '
-            f'{wrapper.optimizer.lr * actual / base:g}.'
-        )
-    print_log(message, logger='current')

@@ -12,6 +12,13 @@ from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.dataset_names import follow_names
 from cankd_mm.utils.process_group import join_process_group
 
+# Where launchers write the number of processes.
+_WORLD_SIZES = dict(
+    pytorch='WORLD_SIZE',
+    slurm='SLURM_NTASKS',
+    mpi='OMPI_COMM_WORLD_SIZE',
+)
+
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that training and testing have in common."""
@@ -56,6 +63,16 @@ def read_config(args: argparse.Namespace) -> Config:
         name = Path(args.config.rpartition('::')[2]).stem
         cfg.work_dir = str(Path('work_dirs') / name)
     return cfg
+
+
+def world_size(launcher: str) -> int:
+    """How many processes a launcher has started, before they are connected.
+
+    Args:
+        launcher: As ``--launcher``.
+    """
+    variable = _WORLD_SIZES.get(launcher)
+    return int(os.environ.get(variable, 1)) if variable else 1
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -94,16 +94,24 @@ def _move_data(cfg: Config, former: str, root: str) -> None:
             _use_single_voc_folder(data)
     for loader in _DATALOADERS:
         for part in _dicts(cfg.get(loader)):
-            # The years of a devkit have become one and the same folder.
-            parts = part.get('datasets')
-            if parts and all(other == parts[0] for other in parts):
-                part['datasets'] = parts[:1]
+            if 'datasets' in part:
+                part['datasets'] = _without_repetition(part['datasets'])
     for key in _EVALUATORS:
         for part in _dicts(cfg.get(key)):
             for name, value in part.items():
                 if isinstance(value, str) and value.startswith(former):
                     rest = value.removeprefix(former).lstrip('/')
                     part[name] = str(Path(root) / rest)
+
+
+def _without_repetition(parts: list[dict]) -> list[dict]:
+    """Leaves the first of the years that have become the same folder."""
+    lists = [(part.get('data_root'), part.get('ann_file')) for part in parts]
+    return [
+        part
+        for index, part in enumerate(parts)
+        if None in lists[index] or lists[index] not in lists[:index]
+    ]
 
 
 def _use_single_voc_folder(data: dict) -> None:

@@ -85,6 +85,23 @@ def test_two_lines_name_another_voc_folder(tmp_path):
     assert class_counts(plain_student_config(cfg).model) == {3}
 
 
+def test_another_pipeline_for_the_first_year_leaves_one_folder(tmp_path):
+    cfg = Config.fromfile(CONFIGS / VOC_PAIR)
+    root = voc_folder(tmp_path / 'cells', 'trainval', 'test')
+    cfg.merge_from_dict(
+        {
+            'data_root': str(root),
+            'classes': CLASSES,
+            'train_dataloader.dataset.dataset.datasets.0.pipeline.2.scale': (
+                320,
+                240,
+            ),
+        }
+    )
+    (train,) = followed(cfg).train_dataloader.dataset.dataset.datasets
+    assert train.pipeline[2].scale == (320, 240)
+
+
 def test_folder_without_a_test_split_is_tested_on_val(tmp_path):
     root = voc_folder(tmp_path / 'cells', 'train', 'val')
     cfg = child(

@@ -24,6 +24,19 @@ def test_overrides_are_merged_over_the_files_model():
     assert model.bbox_head.in_channels == 256
 
 
+def test_number_of_classes_is_that_of_every_head():
+    model, _ = model_config_from_file(
+        dict(
+            cfg_path='mmdet::cascade_rcnn/'
+            'cascade-mask-rcnn_r50_fpn_1x_coco.py',
+            num_classes=3,
+        ),
+        'model.teacher',
+    )
+    heads = [*model.roi_head.bbox_head, model.roi_head.mask_head]
+    assert [head.num_classes for head in heads] == [3] * 4
+
+
 def test_hub_flag_is_not_taken_for_a_key_of_the_model():
     model, _ = model_config_from_file(
         dict(cfg_path=PACKAGED, pretrained=False), 'model'

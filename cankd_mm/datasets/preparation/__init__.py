@@ -68,6 +68,7 @@ def _usage(data_set: DataSet, root: Path) -> list[str]:
         lines += ['Link it:', f'  mkdir -p {default.parent} && {link}']
     return [
         *lines,
-        f'Or set, in {data_set.config}:',
+        'Or set, in a config of your own with one of ours as its _base_, or '
+        'with --cfg-options:',
         f'  data_root = {full + end!r}',
     ]

@@ -97,19 +97,14 @@ def _check_single(report: Report) -> None:
         objects |= _check_split(report, '', split, None, remedy)
     report.classes = _summed(objects)
     if report.classes:
-        _describe_usage(report, splits)
+        _describe_usage(report)
 
 
-def _describe_usage(report: Report, splits: list[str]) -> None:
-    lists = ' or '.join(f"'ImageSets/Main/{split}.txt'" for split in splits)
+def _describe_usage(report: Report) -> None:
     report.usage = [
-        'In the config of a VOCDataset:',
-        f'  classes = {tuple(sorted(report.classes))}',
-        f'  num_classes = {len(report.classes)}',
+        'In a config whose _base_ is one of ours for voc0712:',
         f"  data_root = '{report.root}/'",
-        '  metainfo=dict(classes=classes)',
-        "  data_prefix=dict(sub_data_root='')",
-        f'  ann_file={lists}',
+        f'  classes = {tuple(sorted(report.classes))}',
     ]
 
 

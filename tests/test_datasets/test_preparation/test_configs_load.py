@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 
 from cankd_mm.datasets.preparation import DATA_SETS, prepare
+from cankd_mm.utils.dataset_names import follow_names
 from tests.commands import ROOT
 from tests.test_datasets.test_preparation.miniatures import make, voc_layout
 
@@ -28,17 +29,11 @@ IMAGES = dict(
 def read_config(name, root, folder):
     """The data set's config, with the line that a user would change."""
     source = ROOT / DATA_SETS[name].config
-    if source.is_file():
-        line = f'data_root = {str(root) + "/"!r}'
-        text, changed = re.subn(
-            '^data_root = .*$', line, source.read_text(), flags=re.MULTILINE
-        )
-        assert changed == 1
-    else:
-        text = f"_base_ = 'mmseg::_base_/datasets/{name}.py'\n"
-        for split in ('train', 'val'):
-            text += f'{split}_dataloader = dict(dataset=dict('
-            text += f'data_root={str(root)!r}))\n'
+    line = f'data_root = {str(root) + "/"!r}'
+    text, changed = re.subn(
+        '^data_root = .*$', line, source.read_text(), flags=re.MULTILINE
+    )
+    assert changed == 1
     path = folder / 'config.py'
     path.write_text(text)
     return Config.fromfile(path)
@@ -106,24 +101,22 @@ def test_voc(build):
 
 def test_a_folder_in_vocs_layout(tmp_path):
     root = voc_layout(tmp_path / 'cells')
-    values = {}
-    for line in prepare('voc', root).usage:
-        if ' = ' in line:
-            exec(line.strip(), values)
-    init_default_scope('mmdet')
-    data_set = DATASETS.build(
-        dict(
-            type='VOCDataset',
-            data_root=values['data_root'],
-            ann_file='ImageSets/Main/train.txt',
-            data_prefix=dict(sub_data_root=''),
-            metainfo=dict(classes=values['classes']),
-        )
+    config = tmp_path / 'cells.py'
+    pair = ROOT / 'configs/baselines/retinanet-r50_1x_voc0712.py'
+    lines = [line for line in prepare('voc', root).usage if ' = ' in line]
+    config.write_text(
+        '\n'.join([f'_base_ = {str(pair)!r}', *map(str.strip, lines)])
     )
+    cfg = Config.fromfile(config)
+    follow_names(cfg)
+    init_default_scope('mmdet')
+    (train,) = cfg.train_dataloader.dataset.dataset.datasets
+    train.filter_cfg = None  # keeps small boxes
+    data_set = DATASETS.build(train)
     labels = [
         box['bbox_label']
         for index in range(len(data_set))
         for box in data_set.get_data_info(index)['instances']
     ]
     assert labels == [0, 1]
-    assert values['num_classes'] == 2
+    assert cfg.model.bbox_head.num_classes == 2

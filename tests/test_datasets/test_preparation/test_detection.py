@@ -103,7 +103,6 @@ def test_a_folder_in_vocs_layout_tells_its_classes(tmp_path):
     assert counts(report)['trainval: objects'] == 3
     text = report.as_text()
     assert "classes = ('RBC', 'WBC')" in text
-    assert 'num_classes = 2' in text
 
 
 def test_a_folder_without_split_lists_is_not_ready(tmp_path):

@@ -1,0 +1,87 @@
+"""Class counts that the heads of a model and a data set state."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from cankd_mm.config_checks.examined_config import dicts, type_name
+from cankd_mm.config_checks.quiet import quiet
+
+# Heads that classify the data set's classes: of detectors and of segmentors.
+_HEAD = re.compile(
+    r'^(bbox_head|mask_head|roi_head\.(bbox|mask)_head|decode_head'
+    r'|auxiliary_head)(\.\d+)?$'
+)
+# Their `num_classes` is something else: edges, tokens of a text, things and
+# stuff.
+_OTHER_COUNTS = re.compile(r'STDC|Grounding|VLFusion|GLIP|Semantic|CLIP')
+
+
+def class_counts(model: Mapping) -> dict[str, int]:
+    """``num_classes`` of every head whose classes are the data set's.
+
+    Args:
+        model: A detector's or a segmentor's config.
+
+    Returns:
+        The counts by the heads' keys inside ``model``. Heads that are blind
+        to classes, or count something else, are left out.
+    """
+    return {
+        key: head['num_classes']
+        for key, head in dicts(model)
+        if _HEAD.match(key)
+        and isinstance(head.get('num_classes'), int)
+        and not _OTHER_COUNTS.search(type_name(head))
+        and not _is_blind(head)
+    }
+
+
+def _is_blind(head: Mapping) -> bool:
+    """Whether a head knows an object from background and no more."""
+    return head['num_classes'] == 1 or bool(head.get('class_agnostic'))
+
+
+def dataset_classes(cfg: Config) -> tuple[str, int] | None:
+    """How many classes the training data has, and which key says so.
+
+    None where that is not certain: several data sets that disagree, classes
+    that a file lists which is not there.
+    """
+    loader = cfg.get('train_dataloader') or {}
+    scope = cfg.get('default_scope') or 'mmengine'
+    found = {}
+    for key, data in dicts(loader.get('dataset'), 'train_dataloader.dataset'):
+        is_wrapper = data.keys() & {'dataset', 'datasets'}
+        is_set = data.keys() & {'ann_file', 'data_root', 'pipeline'}
+        if type_name(data) and is_set and not is_wrapper:
+            found[key] = _classes_of(data, scope)
+    if not found or len(set(found.values())) > 1:
+        return None
+    key, count = next(iter(found.items()))
+    return None if count is None else (key, count)
+
+
+def _classes_of(data: Mapping, scope: str) -> int | None:
+    classes = (data.get('metainfo') or {}).get('classes')
+    if classes is None:
+        kind, scope = data['type'], data.get('_scope_') or scope
+        if isinstance(kind, str):
+            with (
+                quiet(),
+                DATASETS.switch_scope_and_registry(scope) as registry,
+            ):
+                kind = registry.get(kind)
+        metainfo = getattr(kind, 'METAINFO', None) or {}
+        # Of panoptic data a detector's head has the things alone.
+        classes = metainfo.get('thing_classes') or metainfo.get('classes')
+    if isinstance(classes, str):  # a file with a name in each line
+        path = Path(classes)
+        if not path.is_file():
+            return None
+        classes = path.read_text().split('\n')
+        classes = [name for name in classes if name.strip()]
+    return len(classes) if isinstance(classes, list | tuple) else None

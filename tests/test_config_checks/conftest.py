@@ -1,0 +1,52 @@
+"""Plants a fault into a real config and asks the command line about it."""
+
+import functools
+import importlib.util
+
+import pytest
+from mmengine.config import utils
+
+from tests.commands import ROOT
+
+DETECTOR = 'configs/digits/cankd_retinanet.py'
+
+
+@pytest.fixture(scope='session')
+def check_config():
+    """``main`` of ``tools/check_config.py``."""
+    path = ROOT / 'tools' / 'check_config.py'
+    spec = importlib.util.spec_from_file_location('check_config_tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def lint(check_config, tmp_path, monkeypatch, capsys):
+    """Checks a config that inherits a real one and changes one thing.
+
+    Returns the exit code and the findings, as they are printed.
+    """
+    # MMEngine reads all of a library for every `package::path`.
+    monkeypatch.setattr(utils, 'load', functools.cache(utils.load))
+    monkeypatch.chdir(ROOT)
+
+    def run(body: str, *options, base: str | None = DETECTOR):
+        config = tmp_path / 'planted.py'
+        start = f'_base_ = {str(ROOT / base)!r}\n' if base else ''
+        config.write_text(start + body)
+        code = check_config([str(config), *map(str, options)])
+        output = capsys.readouterr().out
+        findings = [
+            line.strip()
+            for line in output.splitlines()
+            if line.startswith('  ')
+        ]
+        assert (code == 0) == (not _faults(findings)), output
+        return code, findings
+
+    return run
+
+
+def _faults(findings: list[str]) -> list[str]:
+    return [f for f in findings if f.startswith(('error', 'warning'))]
