@@ -122,7 +122,12 @@ def test_no_two_files_say_the_same():
     ids=zoo.name,
 )
 def test_pair_is_short(path):
-    assert len(path.read_text().splitlines()) < FEWER_LINES_THAN
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if line and not line.startswith('#')
+    ]
+    assert len(lines) < FEWER_LINES_THAN
 
 
 def test_facts_are_leaves_with_their_keys(tmp_path):
