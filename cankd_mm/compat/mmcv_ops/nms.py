@@ -11,10 +11,12 @@ from cankd_mm.compat.mmcv_ops.common import torchvision_ops
 
 __all__ = ['nms', 'softnms']
 
-# Boxes compared with all remaining ones at a time: a CPU wants the overlaps
-# in its cache, a GPU wants few steps.
+# Boxes settled at a time: a GPU wants few steps.
 _BLOCK = {'cpu': 128}
 _GPU_BLOCK = 1024
+# Blocks that the kept boxes of one are compared with at a time: this bounds
+# the memory, and a CPU wants the overlaps in its cache.
+_WIDTH = 16
 
 
 def nms(
@@ -53,11 +55,20 @@ def _greedy_nms(boxes, scores, iou_threshold, offset):
     boxes = torch.stack((x1, y1, x2, y2, area))
     kept = [index[:0]]
     while len(index):
-        over = _iou(boxes[:, :block], boxes, offset) > iou_threshold
-        keep = _resolve(over[:, :block].triu(1))
+        best, rest = boxes[:, :block], boxes[:, block:]
+        over = _iou(best, best, offset) > iou_threshold
+        keep = _resolve(over.triu_(1))
         kept.append(index[:block][keep])
-        rest = ~over[keep, block:].any(0)
-        boxes, index = boxes[:, block:][:, rest], index[block:][rest]
+        if not rest.shape[1]:
+            break
+        # Only what was kept suppresses: few boxes, where many overlap.
+        best = best[:, keep]
+        left = [
+            ~(_iou(best, part, offset) > iou_threshold).any(0)
+            for part in rest.split(_WIDTH * block, 1)
+        ]
+        left = torch.cat(left)
+        boxes, index = rest[:, left], index[block:][left]
     return torch.cat(kept)
 
 

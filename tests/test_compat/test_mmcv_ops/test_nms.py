@@ -8,6 +8,9 @@ from cankd_mm.compat import mmcv_ops
 from . import reference
 
 pytestmark = pytest.mark.usefixtures('backend')
+ordered = pytest.mark.skipif(
+    not mmcv_ops.needed(), reason='compiled mmcv sorts equal scores at will'
+)
 
 
 def random_boxes(count, spread=60.0, seed=0):
@@ -40,6 +43,28 @@ def test_nms_follows_chains_of_any_length():
     assert kept.tolist() == list(range(0, 300, 2))
 
 
+@ordered
+@pytest.mark.parametrize('offset', [0, 1])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, None])
+def test_nms_of_thousands_of_boxes_with_equal_scores(dtype, offset, device):
+    # The first block's boxes are compared with the rest in two parts.
+    boxes, scores = random_boxes(2600, spread=80.0)
+    boxes, scores = boxes.to(dtype), (scores * 20).round().to(dtype)
+    _, kept = nms(boxes.to(device), scores.to(device), 0.5, offset=offset)
+    expected = reference.nms(boxes, scores, 0.5, offset)
+    assert kept.tolist() == expected
+    assert max(expected) > 2200
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+def test_nms_keeps_the_best_of_identical_boxes(offset, device):
+    boxes = torch.tensor([[3.0, 4, 9, 8]]).repeat(2500, 1)
+    scores = torch.rand(2500, generator=torch.Generator().manual_seed(0))
+    scores[2100] = 2
+    _, kept = nms(boxes.to(device), scores.to(device), 0.9, offset=offset)
+    assert kept.tolist() == [2100]
+
+
 def test_nms_of_no_boxes(device):
     boxes = torch.zeros(0, 4, device=device)
     dets, kept = nms(boxes, boxes[:, 0], 0.5)
@@ -48,9 +73,7 @@ def test_nms_of_no_boxes(device):
     assert kept.dtype == torch.int64
 
 
-@pytest.mark.skipif(
-    not mmcv_ops.needed(), reason='compiled mmcv sorts equal scores at will'
-)
+@ordered
 def test_nms_takes_the_first_of_equal_scores():
     boxes, _ = random_boxes(40)
     boxes = boxes.repeat(2, 1)
