@@ -51,6 +51,23 @@ def test_inheriting_student_starts_with_the_teachers_modules(path):
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
+def test_pyramids_that_start_apart_are_shifted_alike_in_loss_and_inheritance():
+    (path,) = (path for path in INHERITING if 'swin' in path.stem)
+    model = zoo.read(path).model
+    shifts = [
+        mapping.t_feature.data_idx - mapping.s_feature.data_idx
+        for mapping in model.distiller.loss_forward_mappings.values()
+    ]
+    shifts += [
+        int(theirs.split('.')[-1]) - int(ours.split('.')[-1])
+        for ours, theirs in model.inherit.items()
+    ]
+    # Levels of the teacher below the student's first.
+    shift = zoo.student_config(path).neck.start_level
+    assert 'start_level' not in zoo.teacher_config(path).neck
+    assert set(shifts) == {shift}
+
+
 @pytest.mark.parametrize('path', PUBLISHED, ids=zoo.name)
 def test_schedule_is_the_published_one(path):
     cfg = zoo.read(path)
