@@ -6,7 +6,6 @@ and K key positions.
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from cankd_mm.functional.channel_chunks import (
     channel_chunks,
@@ -14,6 +13,7 @@ from cankd_mm.functional.channel_chunks import (
     normalise,
     squared_errors,
 )
+from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 
 def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -87,7 +87,8 @@ def instance_norm_mse(
         eps: Added to the variances. Defaults to 1e-5.
 
     Returns:
-        A scalar.
+        A scalar, of float32 for maps of a lower precision. Only the two maps
+        are kept for the backward pass, which has first derivatives only.
 
     Shape:
         - student, teacher: :math:`(B, C, H, W)`, more than one position
@@ -95,6 +96,7 @@ def instance_norm_mse(
 
     Raises:
         ValueError: The shapes differ or a channel has one position only.
+        RuntimeError: A second derivative is asked for.
 
     Source: CanKD (arXiv 2511.21503), L_feat with the instance norm of the
     authors' code, which halves the mean; here it is not halved.
@@ -125,7 +127,7 @@ class _InstanceNormMSE(torch.autograd.Function):
         return total / student.shape[:2].numel()
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         maps = ctx.saved_tensors
         grads = [

@@ -6,7 +6,8 @@ Shapes: B images, C channels, d embedding channels, H x W positions.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 
 def pooled_projection(x: Tensor, weight: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class _PooledProjection(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx, grad_output: Tensor) -> tuple[None, Tensor]:
         x, weight, places = ctx.saved_tensors
         grad_weight = torch.zeros_like(weight)

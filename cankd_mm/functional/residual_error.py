@@ -5,7 +5,6 @@ Shapes: B images, C channels, d embedding channels, M positions.
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from cankd_mm.functional.channel_chunks import (
     channel_chunks,
@@ -14,6 +13,7 @@ from cankd_mm.functional.channel_chunks import (
     normalise,
     squared_errors,
 )
+from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 
 def residual_error(
@@ -83,7 +83,7 @@ class _ResidualError(torch.autograd.Function):
         return total / mean.numel() / student.size(0), mean, variance
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx, grad_output, *_):
         student, teacher, weight, query, mixing, gain = ctx.saved_tensors
         norm_eps, eps = ctx.eps
