@@ -4,8 +4,16 @@ Shapes: B images, C channels, d embedding channels, H x W positions; M query
 and K key positions.
 """
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
+
+from cankd_mm.functional.channel_chunks import (
+    channel_chunks,
+    error_gradient,
+    normalise,
+    squared_errors,
+)
+from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 
 def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -79,7 +87,8 @@ def instance_norm_mse(
         eps: Added to the variances. Defaults to 1e-5.
 
     Returns:
-        A scalar.
+        A scalar, of float32 for maps of a lower precision. Only the two maps
+        are kept for the backward pass, which has first derivatives only.
 
     Shape:
         - student, teacher: :math:`(B, C, H, W)`, more than one position
@@ -87,6 +96,7 @@ def instance_norm_mse(
 
     Raises:
         ValueError: The shapes differ or a channel has one position only.
+        RuntimeError: A second derivative is asked for.
 
     Source: CanKD (arXiv 2511.21503), L_feat with the instance norm of the
     authors' code, which halves the mean; here it is not halved.
@@ -102,6 +112,46 @@ def instance_norm_mse(
             f'than one position each, found {tuple(student.shape)}: a single '
             'position normalises to zero'
         )
-    return F.mse_loss(
-        F.instance_norm(student, eps=eps), F.instance_norm(teacher, eps=eps)
-    )
+    return _InstanceNormMSE.apply(student, teacher, eps)
+
+
+class _InstanceNormMSE(torch.autograd.Function):
+    """Keeps both maps and nothing else; makes every chunk of norms anew."""
+
+    @staticmethod
+    def forward(ctx, student: Tensor, teacher: Tensor, eps: float) -> Tensor:
+        ctx.save_for_backward(student, teacher)
+        ctx.eps = eps
+        pairs = _normalised_chunks(student, teacher, eps)
+        total = sum(squared_errors(*pair).sum() for _, *pair in pairs)
+        return total / student.shape[:2].numel()
+
+    @staticmethod
+    @first_derivatives_only
+    def backward(ctx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        maps = ctx.saved_tensors
+        grads = [
+            torch.empty_like(x.flatten(2)) if wanted else None
+            for x, wanted in zip(maps, ctx.needs_input_grad, strict=False)
+        ]
+        factor = 2 * grad_output / maps[0].numel()
+        for part, *pair in _normalised_chunks(*maps, ctx.eps):
+            errors = squared_errors(*pair)
+            for grad in grads:
+                if grad is not None:
+                    grad[:, part] = factor * error_gradient(*pair, errors)
+                pair.reverse()
+        return *(
+            None if grad is None else grad.view_as(x)
+            for grad, x in zip(grads, maps, strict=True)
+        ), None
+
+
+def _normalised_chunks(student: Tensor, teacher: Tensor, eps: float):
+    """Yields slices of channels and both maps, normalised in these."""
+    dtype = torch.promote_types(student.dtype, teacher.dtype)
+    dtype = torch.promote_types(dtype, torch.float32)
+    student, teacher = student.flatten(2), teacher.flatten(2)
+    for part in channel_chunks(student):
+        chunks = (x[:, part].to(dtype) for x in (student, teacher))
+        yield part, *(normalise(x, eps) for x in chunks)

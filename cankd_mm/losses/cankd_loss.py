@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
@@ -10,13 +11,19 @@ from cankd_mm.functional.cankd import (
     instance_norm_mse,
     non_local_dot_product,
 )
+from cankd_mm.functional.pooled_projection import pooled_projection
+from cankd_mm.functional.residual_error import residual_error
 from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 from cankd_mm.utils.levels import (
     as_levels,
     check_pair,
     full_precision,
+    full_type,
     no_autocast,
 )
+
+# Up to so many elements a map fits the cache, and few calls are what counts.
+SMALL_MAP = 2**20
 
 
 class CrossNonLocal(nn.Module):
@@ -74,6 +81,73 @@ class CrossNonLocal(nn.Module):
         if self.use_norm:
             branch = self.out_norm(branch)
         return branch + s
+
+    def error(self, s: Tensor, t: Tensor) -> Tensor:
+        """Mean squared error of the output to t, both instance-normalised.
+
+        Equal to the step by step form on any map; on a large one it makes no
+        output and keeps next to nothing of the map's size.
+        """
+        if self._goes_by_sums(s, t):
+            return self._error_by_sums(s, t)
+        s, t = full_precision(s, t)
+        if s.numel() <= SMALL_MAP:
+            return F.mse_loss(F.instance_norm(self(s, t)), F.instance_norm(t))
+        return instance_norm_mse(self(s, t), t)
+
+    def _goes_by_sums(self, s: Tensor, t: Tensor) -> bool:
+        """Whether it can, and whether that is the cheaper way."""
+        return (
+            s.numel() > SMALL_MAP
+            and s.shape[2:].numel() > s.size(1)
+            and self.use_norm
+            # Neither frozen nor synchronised: of this batch alone.
+            and type(self.out_norm) is nn.BatchNorm2d
+            and self.out_norm.training
+            and self.theta.weight.dtype == full_type(s, t)
+        )
+
+    def _error_by_sums(self, s: Tensor, t: Tensor) -> Tensor:
+        """The branch is one C x d matrix for each image, of the queries."""
+        key, value = self._keys_and_values(t)
+        projection = self.out_proj.weight.flatten(1)
+        # (W value key^T)^T = key value^T W^T: the projection asks.
+        mixing = non_local_dot_product(
+            projection.T.expand(len(s), -1, -1), value, key
+        ).transpose(1, 2)
+        error, mean, variance = residual_error(
+            s.flatten(2),
+            t.flatten(2),
+            (self.theta.weight.flatten(1), self.theta.bias),
+            mixing,
+            self.out_norm.weight,
+            self.out_norm.eps,
+        )
+        self._track(mean, variance, s.numel() // s.size(1))
+        # The instance norm takes these out; their gradient is 0, not missing.
+        offsets = self.out_proj.bias.sum() + self.out_norm.bias.sum()
+        return error + 0 * offsets
+
+    def _keys_and_values(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Both embeddings of the teacher's map in one product, (B, d, K)."""
+        weight = torch.cat((self.phi.weight, self.g.weight)).flatten(1)
+        bias = torch.cat((self.phi.bias, self.g.bias))
+        if self.sub_sample:
+            embedded = pooled_projection(t, weight).flatten(2)
+        else:
+            embedded = weight.expand(len(t), -1, -1) @ t.flatten(2).to(
+                weight.dtype
+            )
+        # An offset passes the maximum unchanged.
+        return (embedded + bias[:, None]).chunk(2, 1)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Updates BatchNorm's running statistics as its forward would."""
+        norm = self.out_norm
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean + self.out_proj.bias, norm.momentum)
+        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
 
 
 @MODELS.register_module()
@@ -199,9 +273,8 @@ class CanKDLoss(nn.Module):
         loss = 0.0
         for index, (block, s, t) in enumerate(pairs):
             self._check_pair(s, t, index)
-            s, t = full_precision(s, t.detach())
             with no_autocast(s):
-                loss = loss + instance_norm_mse(block(s, t), t)
+                loss = loss + block.error(s, t.detach())
         return self.loss_weight * loss
 
     def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:

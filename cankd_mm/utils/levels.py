@@ -122,6 +122,14 @@ def check_pair(
         )
 
 
+def full_type(*features: Tensor) -> torch.dtype:
+    """Type to compute in: float64 if a feature has it, else float32."""
+    dtype = torch.float32
+    for feature in features:
+        dtype = torch.promote_types(dtype, feature.dtype)
+    return dtype
+
+
 def full_precision(*features: Tensor) -> tuple[Tensor, ...]:
     """Brings tensors to one type of at least float32.
 
@@ -131,9 +139,7 @@ def full_precision(*features: Tensor) -> tuple[Tensor, ...]:
     Returns:
         The same tensors in float64 if one of them is, else in float32.
     """
-    dtype = torch.float32
-    for feature in features:
-        dtype = torch.promote_types(dtype, feature.dtype)
+    dtype = full_type(*features)
     return tuple(feature.to(dtype) for feature in features)
 
 

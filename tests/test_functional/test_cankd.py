@@ -184,6 +184,14 @@ def test_instance_norm_mse_of_constant_channels_is_finite():
     assert constant.grad.isfinite().all()
 
 
+def test_instance_norm_mse_sums_half_maps_in_float32():
+    student, teacher = 50 + torch.randn(2, 2, 3, 40, 40).half()
+    expected = instance_norm_mse(student.float(), teacher.float())
+    torch.testing.assert_close(
+        instance_norm_mse(student, teacher), expected, rtol=0, atol=0
+    )
+
+
 @pytest.mark.parametrize(
     'student, teacher',
     [

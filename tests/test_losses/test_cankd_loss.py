@@ -11,10 +11,20 @@ from mmrazor.registry import MODELS
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cankd_mm.losses import CanKDLoss
+from cankd_mm.functional import channel_chunks
+from cankd_mm.losses import CanKDLoss, cankd_loss
 from tests.autocast import BFLOAT16, FLOAT16
 
 BRANCH = ('theta', 'phi', 'g', 'out_proj')
+
+
+@pytest.fixture(params=[False, True], ids=['steps', 'sums'])
+def by_sums(request, monkeypatch):
+    """Small maps go the way of large ones, in several chunks."""
+    if request.param:
+        monkeypatch.setattr(cankd_loss, 'SMALL_MAP', 0)
+        monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 400)
+    return request.param
 
 
 def make_loss(in_channels=6, trained=True, **kwargs):
@@ -128,7 +138,9 @@ class LargestTensor(TorchDispatchMode):
         ((2, 6, 12, 17), 3),
     ],
 )
-def test_equals_the_printed_formula(shape, num_levels, sub_sample, use_norm):
+def test_equals_the_printed_formula(
+    shape, num_levels, sub_sample, use_norm, by_sums
+):
     switches = dict(sub_sample=sub_sample, use_norm=use_norm)
     loss = make_loss(shape[1], num_levels=num_levels, **switches)
     students, teachers = make_features(shape, num_levels)
@@ -143,7 +155,7 @@ def test_equals_the_printed_formula(shape, num_levels, sub_sample, use_norm):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_gradients_equal_finite_differences():
+def test_gradients_equal_finite_differences(by_sums):
     loss = make_loss(4, inter_channels=3)
     (student,), (teacher,) = make_features((2, 4, 5, 6))
     parameters = dict(loss.named_parameters())
@@ -163,7 +175,7 @@ def test_block_is_the_identity_at_initialisation(use_norm):
 
 
 @pytest.mark.parametrize('use_norm', [True, False])
-def test_equals_instance_norm_mse_at_initialisation(use_norm):
+def test_equals_instance_norm_mse_at_initialisation(use_norm, by_sums):
     loss = make_loss(trained=False, use_norm=use_norm, loss_weight=3.0)
     (student,), (teacher,) = make_features((2, 6, 8, 10))
     value = loss(student, teacher)
@@ -187,7 +199,7 @@ def test_the_authors_ten_is_our_five():
     torch.testing.assert_close(loss(student, teacher), 10 * half_mse)
 
 
-def test_only_gamma_moves_at_the_first_step():
+def test_only_gamma_moves_at_the_first_step(by_sums):
     loss = make_loss(trained=False)
     loss(*make_features((2, 6, 8, 10))).backward()
     block = loss.levels[0]
@@ -207,7 +219,7 @@ def test_only_the_last_weight_moves_at_the_first_step_without_norm():
     assert block.out_proj.weight.grad.abs().max() > 1e-6
 
 
-def test_whole_branch_moves_after_the_first_step():
+def test_whole_branch_moves_after_the_first_step(by_sums):
     loss = make_loss(trained=False)
     features = make_features((2, 6, 8, 10))
     optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
@@ -294,7 +306,7 @@ def test_positions_of_the_student_do_not_mix():
     assert torch.equal(moved, expected)
 
 
-def test_norm_absorbs_the_scale_of_the_branch():
+def test_norm_absorbs_the_scale_of_the_branch(by_sums):
     loss = make_loss()
     loss.levels[0].out_norm.eps = 1e-60
     features = make_features((2, 6, 8, 10))
@@ -336,7 +348,7 @@ def test_single_tensor_counts_as_one_level():
     )
 
 
-def test_teacher_gets_no_gradient():
+def test_teacher_gets_no_gradient(by_sums):
     loss = make_loss()
     (student,), (teacher,) = make_features((2, 6, 8, 10))
     source = teacher.clone().requires_grad_()
@@ -345,7 +357,7 @@ def test_teacher_gets_no_gradient():
     assert student.grad.abs().max() > 0
 
 
-def test_forms_nothing_larger_than_the_feature_map():
+def test_forms_nothing_larger_than_the_feature_map(by_sums):
     loss = CanKDLoss(8)
     student, teacher = torch.randn(2, 2, 8, 24, 20)
     student.requires_grad_()
@@ -355,7 +367,7 @@ def test_forms_nothing_larger_than_the_feature_map():
 
 
 @pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
-def test_autocast_changes_nothing(dtype):
+def test_autocast_changes_nothing(dtype, by_sums):
     # Large features: a product of three of them overflows float16.
     torch.manual_seed(0)
     loss = CanKDLoss(16)
@@ -370,6 +382,50 @@ def test_autocast_changes_nothing(dtype):
     assert student.grad.isfinite().all()
     expected = loss(student.detach().float(), teacher.float())
     torch.testing.assert_close(value, expected, rtol=0, atol=0)
+
+
+def test_large_maps_keep_less_than_one_copy_for_the_backward_pass():
+    loss = CanKDLoss(8)
+    student, teacher = torch.randn(2, 2, 8, 400, 200)
+    student.requires_grad_()
+    kept = {}
+
+    def keep(x):
+        kept[x.data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss(student, teacher)
+    for given in (student, teacher):
+        assert kept.pop(given.data_ptr())
+    assert sum(kept.values()) < student.untyped_storage().nbytes()
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_running_statistics_are_those_of_batch_norm(steps, monkeypatch):
+    plain, by_sums = make_loss(), make_loss()
+    features = make_features((2, 6, 8, 10))
+    for _ in range(steps):
+        plain(*features)
+    monkeypatch.setattr(cankd_loss, 'SMALL_MAP', 0)
+    for _ in range(steps):
+        by_sums(*features)
+    torch.testing.assert_close(
+        dict(by_sums.named_buffers()),
+        dict(plain.named_buffers()),
+        rtol=1e-12,
+        atol=1e-12,
+    )
+
+
+def test_evaluation_uses_the_running_statistics(by_sums):
+    loss = make_loss().eval()
+    (student,), (teacher,) = make_features((2, 6, 8, 10))
+    enriched = loss.levels[0](student, teacher)
+    expected = F.mse_loss(F.instance_norm(enriched), F.instance_norm(teacher))
+    torch.testing.assert_close(
+        loss(student, teacher), 5 * expected, rtol=1e-12, atol=0
+    )
 
 
 def test_shapes_can_be_tried_without_values():
