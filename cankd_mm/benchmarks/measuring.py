@@ -9,8 +9,8 @@ convolutions and matrix products, two for each multiplication and addition.
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +18,7 @@ from statistics import median
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
@@ -84,18 +85,27 @@ def trial(
 ) -> Trial:
     """Builds a loss, with features that resemble each other."""
     dtype = getattr(torch, settings.dtype)
+    half = settings.dtype in _HALF
     torch.manual_seed(0)
     with torch.device(device or settings.device):
-        loss = form.build(student, teacher)
-        t = torch.randn(teacher).to(dtype)
-        s = torch.randn(student).to(dtype)
+        with _default_dtype(torch.float32 if half else dtype):
+            loss = form.build(student, teacher)
+        t = torch.randn(teacher, dtype=dtype)
+        s = torch.randn(student, dtype=dtype)
         if student == teacher:
             s = s + t
-    loss.to(device or settings.device)
-    half = settings.dtype in _HALF
-    if not half:
-        loss.to(dtype)
     return Trial(form, loss, s.requires_grad_(), t, dtype if half else None)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Of parameters; ``Module.to`` does not work on tensors without data."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 # ------------------------------------------------------------------- time
@@ -267,10 +277,12 @@ def computed_peak(
 
     Nothing is computed, and what kernels take for themselves is not in it.
     """
-    run = trial(form, student, teacher, settings, 'meta')
-    held = [run.s, run.t, *run.loss.parameters(), *run.loss.buffers()]
-    with _LiveTensors(held) as counted:
-        run.forward().backward()
+    # Of the real device, so that attention takes the kernel it would take.
+    with FakeTensorMode():
+        run = trial(form, student, teacher, settings)
+        held = [run.s, run.t, *run.loss.parameters(), *run.loss.buffers()]
+        with _LiveTensors(held) as counted:
+            run.forward().backward()
     return counted.peak
 
 

@@ -1,8 +1,9 @@
 """A whole training step, beside its lower bound and MMRazor's algorithms.
 
 Random weights and random images; nothing is downloaded. The lower bound of
-any method on a pair is the student's step and the teacher's forward to the
-recorded module, without gradients: no recorders, no loss, nothing else.
+any method on a pair is the student's step and the forward of the teacher's
+backbone, neck or (where a head is recorded) whole, without gradients: no
+recorders, no loss, nothing else.
 """
 
 import argparse
@@ -260,7 +261,6 @@ def training_steps(
                 'teacher': copy.deepcopy(teacher),
             }
         )
-        built.init_weights()
         steps[type(built).__name__] = _step(built, batch, options)
     return steps
 
