@@ -2,9 +2,12 @@
 
 import json
 import math
+import sys
+
+import pytest
 
 from cankd_mm.benchmarks.forms import OTHERS
-from tests.commands import run_tool
+from tests.commands import run, run_tool, run_unchecked
 
 QUICK = ('--sizes', 'small', '--repeats', '2', '--threads', '1')
 
@@ -106,3 +109,50 @@ def test_step_is_compared_with_its_bound_and_mmrazor(tmp_path):
             assert positive(row['ms'], row['to_student'], row['to_bound'])
             assert row['rounds'] == 2
             assert row['peak_gib'] is None
+
+
+QUICKSTART = """
+echo "[setup] Making .venv for ${PYTHONPATH:-nobody} ..."
+echo '[setup]     done in 0 s'
+echo '1/4  Training the student alone'
+exit ${FAIL:-0}
+"""
+GIT = ('git', '-c', 'user.name=a', '-c', 'user.email=a@example.org')
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A clone of it prints what the quickstart prints."""
+    script = tmp_path / 'repository' / 'tools' / 'quickstart.sh'
+    script.parent.mkdir(parents=True)
+    script.write_text(QUICKSTART)
+    root = script.parents[1]
+    for command in (['init', '-q'], ['add', '.'], ['commit', '-qm', 'all']):
+        run(*GIT, '-C', root, *command)
+    return root
+
+
+def test_setup_times_the_quickstart_of_a_clone(tmp_path, repository):
+    content, _ = measure(
+        tmp_path, 'setup', '--repository', repository, '--threads', '1'
+    )
+    # The environment of the caller stays outside.
+    assert [row['phase'] for row in content['rows']] == [
+        'Cloning',
+        'Making .venv for nobody',
+        'Training the student alone',
+        'all',
+    ]
+    assert all(row['seconds'] >= 0 for row in content['rows'])
+    assert content['rows'][-1]['seconds'] > 0
+
+
+def test_setup_fails_with_the_quickstart(repository):
+    code, output = run_unchecked(
+        sys.executable,
+        'tools/benchmark.py',
+        *('setup', '--repository', repository),
+        FAIL='3',
+    )
+    assert code == 1
+    assert 'returned non-zero exit status 3' in output
