@@ -140,6 +140,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=default.seconds,
         help='no further round of a size begins after this time (60)',
     )
+    add_clock(parser)
+
+
+def add_clock(parser: argparse.ArgumentParser) -> None:
+    """Which time is taken."""
+    parser.add_argument(
+        '--clock',
+        choices=measuring.CLOCKS,
+        default='wall',
+        help='cpu, with --threads 1, for a machine that others use too (wall)',
+    )
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -150,6 +161,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         threads=torch.get_num_threads(),
         repeats=args.repeats,
         seconds=args.seconds,
+        clock=args.clock,
     )
 
 
@@ -158,9 +170,9 @@ def run(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     found = hardware(args.device)
     print(
-        f'{sentence(found)}; {args.dtype}. Forward and backward, medians of '
-        'rounds in turns;\nratios are the form over the loss of this package '
-        'above it. Peaks are above weights\nand features.\n'
+        f'{sentence(found)}\n{args.dtype}, {args.clock} time. Forward and '
+        'backward, medians of rounds in turns; ratios are the\nform over the '
+        'loss of this package. Peaks are above weights and features.\n'
     )
     rows = []
     for case in SIZES[args.sizes]:
@@ -186,7 +198,7 @@ def compare(
     }
     seconds = measuring.in_turns(
         {
-            name: lambda run=run: measuring.timed(run, settings.device)
+            name: lambda run=run: measuring.timed(run, settings)
             for name, run in runs.items()
         },
         settings.repeats,

@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> None:
     found = hardware(args.device)
     channels, grids = SIZES[args.sizes]
     print(
-        f'{sentence(found)}; {args.dtype}. One image of {channels} channels, '
-        'forward and backward,\nmedians of rounds in turns. An exponent is '
-        'the slope of log cost over log positions.\n'
+        f'{sentence(found)}\n{args.dtype}, {args.clock} time. One image of '
+        f'{channels} channels, forward and backward, medians of rounds in '
+        'turns.\nAn exponent is the slope of log cost over log positions.\n'
     )
     chosen = {
         name: form
@@ -102,7 +102,7 @@ def measure(
         }
         seconds = measuring.in_turns(
             {
-                name: lambda run=run: measuring.timed(run, settings.device)
+                name: lambda run=run: measuring.timed(run, settings)
                 for name, run in runs.items()
             },
             settings.repeats,

@@ -10,7 +10,6 @@ import argparse
 import copy
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,7 +23,13 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.benchmarks.hardware import hardware, on_gpu, sentence
-from cankd_mm.benchmarks.measuring import in_turns, median_ratio, synchronise
+from cankd_mm.benchmarks.losses import add_clock
+from cankd_mm.benchmarks.measuring import (
+    CLOCKS,
+    in_turns,
+    median_ratio,
+    synchronise,
+)
 from cankd_mm.benchmarks.random_batch import (
     detection_batch,
     segmentation_batch,
@@ -69,11 +74,13 @@ class Options:
         amp: Number format of autocast, None for none.
         teacher_dtype: Number format of the teacher in our step and in the
             lower bound, None for its own.
+        clock: Which of :data:`CLOCKS` is read.
     """
 
     device: str = 'cpu'
     amp: str | None = None
     teacher_dtype: str | None = None
+    clock: str = 'wall'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=300,
         help='no further round of a config begins after this time (300)',
     )
+    add_clock(parser)
     half = ['bfloat16', 'float16']
     parser.add_argument('--amp', choices=half, help='autocast (none)')
     parser.add_argument(
@@ -112,12 +120,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measures, prints and writes."""
     logging.disable(logging.WARNING)  # models tell how they begin
-    options = Options(args.device, args.amp, args.teacher_dtype)
+    options = Options(args.device, args.amp, args.teacher_dtype, args.clock)
     found = hardware(args.device)
     print(
-        f'{sentence(found)}; {args.amp or "float32"}, teacher '
-        f'{args.teacher_dtype or "as is"}. Medians of\nrounds in turns; '
-        'ratios are medians of those within a round.'
+        f'{sentence(found)}\n{args.amp or "float32"}, teacher '
+        f'{args.teacher_dtype or "as is"}, {args.clock} time. Medians of rounds '
+        'in turns; ratios are medians of\nthose within a round.'
     )
     rows = []
     for config, *size, batch in _pairs(args):
@@ -172,7 +180,7 @@ def measure(
         steps = training_steps(cfg.model, make(batch, size), options)
         results = in_turns(
             {
-                name: lambda step=step: timed(step, options.device)
+                name: lambda step=step: timed(step, options)
                 for name, step in steps.items()
             },
             repeats,
@@ -200,17 +208,18 @@ def measure(
     ]
 
 
-def timed(step: Callable[[], None], device: str) -> tuple[float, int]:
+def timed(step: Callable[[], None], options: Options) -> tuple[float, int]:
     """Seconds of one step, and its peak of allocated bytes on a GPU."""
     # Every step draws the same samples.
     torch.manual_seed(0)
+    device, clock = options.device, CLOCKS[options.clock]
     synchronise(device)
     if on_gpu(device):
         torch.cuda.reset_peak_memory_stats(device)
-    start = time.perf_counter()
+    start = clock()
     step()
     synchronise(device)
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     peak = torch.cuda.max_memory_allocated(device) if on_gpu(device) else 0
     return seconds, peak
 
