@@ -124,8 +124,8 @@ def run(args: argparse.Namespace) -> None:
     found = hardware(args.device)
     print(
         f'{sentence(found)}\n{args.amp or "float32"}, teacher '
-        f'{args.teacher_dtype or "as is"}, {args.clock} time. Medians of rounds '
-        'in turns; ratios are medians of\nthose within a round.'
+        f'{args.teacher_dtype or "as is"}, {args.clock} time. Medians of '
+        'rounds in turns; ratios are medians of\nthose within a round.'
     )
     rows = []
     for config, *size, batch in _pairs(args):
