@@ -22,8 +22,13 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS, DefaultScope
 
 import cankd_mm  # noqa: F401
-from tests import bm_step
-from tests.measuring import MIB, peak_above, peak_memory, synchronise
+from cankd_mm.benchmarks.measuring import (
+    MIB,
+    in_own_process,
+    peak_above,
+    synchronise,
+)
+from cankd_mm.benchmarks.random_batch import detection_batch
 
 CONFIG = 'configs/lakd/lakd_retinanet-r101_retinanet-r50_2x_coco.py'
 FORMS = {'one backward': False, 'local backward': True}
@@ -72,13 +77,6 @@ def optimizer_of(algorithm) -> OptimWrapper:
     )
 
 
-def random_batch(args: argparse.Namespace, size: tuple[int, int]) -> dict:
-    """Images with boxes."""
-    return bm_step.random_batch(
-        argparse.Namespace(batch=args.batch, size=size)
-    )
-
-
 def take_steps(
     algorithm,
     wrapper: OptimWrapper,
@@ -87,7 +85,7 @@ def take_steps(
     count: int = 1,
 ) -> None:
     """Trains on one batch."""
-    batch = random_batch(args, size)
+    batch = detection_batch(args.batch, size)
     for _ in range(count):
         algorithm.train_step(batch, wrapper)
     synchronise(args.device)
@@ -178,7 +176,7 @@ def main() -> None:
     )
     for on in args.on:
         summed, early = (
-            peak_memory(peak_of_a_step, args, on, early) / MIB
+            in_own_process(peak_of_a_step, args, on, early) / MIB
             for early in FORMS.values()
         )
         print(
