@@ -51,8 +51,8 @@ def coarse_activation(
             f'{tuple(feature.shape)}: bring tokens or vectors to a map with '
             'a connector'
         )
-    # The 1-norm over channels makes no |F|.
-    summed = torch.linalg.vector_norm(feature, 1, dim=1, keepdim=True)
+    # Twice as fast as the 1-norm of torch.linalg.
+    summed = feature.abs().sum(1, keepdim=True)
     return avg_weight * F.adaptive_avg_pool2d(
         summed, grid
     ) + max_weight * F.adaptive_max_pool2d(summed, grid)
