@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
-    dicts,
     type_name,
 )
 from cankd_mm.config_checks.finding import Finding, warning
+from cankd_mm.utils.config_walk import dicts
 
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """A config as the checks see it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -230,19 +230,6 @@ def type_name(config: Any) -> str:
     if isinstance(kind, str):
         return kind.rpartition('.')[2]
     return getattr(kind, '__name__', '')
-
-
-def dicts(config: Any, key: str = '') -> Iterator[tuple[str, Mapping]]:
-    """Every dict of a config with its key, the outer ones first."""
-    if isinstance(config, Mapping):
-        yield key, config
-        items = config.items()
-    elif isinstance(config, list | tuple):
-        items = enumerate(config)
-    else:
-        return
-    for name, value in items:
-        yield from dicts(value, f'{key}.{name}' if key else str(name))
 
 
 def _mapping(value: Any) -> Mapping:

@@ -7,8 +7,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from cankd_mm.config_checks.examined_config import dicts, type_name
+from cankd_mm.config_checks.examined_config import type_name
 from cankd_mm.config_checks.quiet import quiet
+from cankd_mm.utils.config_walk import dicts
 
 # Heads that classify the data set's classes: of detectors and of segmentors.
 _HEAD = re.compile(

@@ -9,7 +9,6 @@ from mmengine.config import ConfigDict
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     ModelConfig,
-    dicts,
 )
 from cankd_mm.config_checks.finding import Finding, error, info, warning
 from cankd_mm.config_checks.heads import class_counts
@@ -29,6 +28,7 @@ from cankd_mm.utils.checkpoint import (
     weights_of,
 )
 from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.config_walk import dicts
 from cankd_mm.utils.model_config import model_config_from_file
 
 KEY = 'model.teacher_ckpt'

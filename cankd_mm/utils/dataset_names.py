@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.config_walk import dicts
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
@@ -60,7 +61,7 @@ def follow_names(cfg: Config) -> None:
 
 def set_num_classes(model: Any, num_classes: int) -> None:
     """Sets every ``num_classes`` of a model's config, in place."""
-    for part in _dicts(model):
+    for _, part in dicts(model):
         if 'num_classes' in part:
             part['num_classes'] = num_classes
 
@@ -93,11 +94,11 @@ def _move_data(cfg: Config, former: str, root: str) -> None:
             data['data_root'] = root
             _use_single_voc_folder(data)
     for loader in _DATALOADERS:
-        for part in _dicts(cfg.get(loader)):
+        for _, part in dicts(cfg.get(loader)):
             if 'datasets' in part:
                 part['datasets'] = _without_repetition(part['datasets'])
     for key in _EVALUATORS:
-        for part in _dicts(cfg.get(key)):
+        for _, part in dicts(cfg.get(key)):
             for name, value in part.items():
                 if isinstance(value, str) and value.startswith(former):
                     rest = value.removeprefix(former).lstrip('/')
@@ -167,16 +168,6 @@ def _follow_num_classes(cfg: Config, former: dict) -> None:
 def _datasets(cfg: Config) -> Iterator[dict]:
     """The innermost data sets of all dataloaders."""
     for loader in _DATALOADERS:
-        for part in _dicts(cfg.get(loader)):
+        for _, part in dicts(cfg.get(loader)):
             if 'pipeline' in part and not part.keys() & _WRAPPED:
                 yield part
-
-
-def _dicts(config: Any) -> Iterator[dict]:
-    """Every dict of a config, the outer ones first."""
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list | tuple):
-        for value in config:
-            yield from _dicts(value)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 
+from cankd_mm.utils import config_walk
 from cankd_mm.utils.distillation_config import plain_student_config
 from cankd_mm.utils.model_config import model_config_from_file
 from tests import tiny_models
@@ -117,12 +118,7 @@ def differences(distilled: Config, baseline: Config) -> list[str]:
 
 def dicts(config) -> Iterator[dict]:
     """Every dict of a config, the outer ones first."""
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list | tuple):
-        for value in config:
-            yield from dicts(value)
+    return (part for _, part in config_walk.dicts(config))
 
 
 def build(path: Path) -> BaseModel:
