@@ -1,11 +1,16 @@
 """Two processes train with and without local backward, and compare.
 
-    torchrun --nproc_per_node=2 -m tests.distributed_local_backward
+    torchrun --nproc_per_node=2 -m tests.distributed_local_backward FILE
 
-Prints the largest difference of any parameter for each way of wrapping.
+Writes to FILE (JSON, as what is printed by two processes can be mixed within
+a line) for each way of wrapping the largest difference of any parameter: to
+one backward of the sum, and to the other process.
 """
 
 import copy
+import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -71,15 +76,20 @@ def difference(ours: dict, theirs: dict) -> float:
 def main() -> None:
     """Compares every case, and both processes."""
     dist.init_process_group('gloo')
+    found = {}
     for name, (on, options, wrapping) in CASES.items():
         early = train(on, True, options, wrapping)
         summed = train(on, False, options, {})
         first = {k: v.detach().clone() for k, v in early.items()}
         for value in first.values():
             dist.broadcast(value, 0)
-        found = difference(early, summed), difference(early, first)
-        if dist.get_rank() == 1:
-            print(f'case {name}: {found[0]:.1e} {found[1]:.1e}', flush=True)
+        found[name] = dict(
+            to_summed=difference(early, summed),
+            to_other_process=difference(early, first),
+        )
+    # The first process differs by nothing from what it sent itself.
+    if dist.get_rank() == 1:
+        Path(sys.argv[1]).write_text(json.dumps(found))
     leave_process_group()
 
 
