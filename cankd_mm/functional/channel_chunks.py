@@ -22,11 +22,20 @@ DEVICE_ELEMENTS = 2**25
 
 def channel_chunks(x: Tensor) -> Iterator[slice]:
     """Yields slices of the channels of a map of shape (B, C, M)."""
+    return _chunks(x, 1)
+
+
+def position_chunks(x: Tensor) -> Iterator[slice]:
+    """Yields slices of the positions of a map of shape (B, C, M)."""
+    return _chunks(x, 2)
+
+
+def _chunks(x: Tensor, dim: int) -> Iterator[slice]:
     elements = CPU_ELEMENTS if x.device.type == 'cpu' else DEVICE_ELEMENTS
-    channels = x.size(1)
-    step = ceil(channels / ceil(x.numel() / elements))
-    for start in range(0, channels, step):
-        yield slice(start, min(start + step, channels))
+    size = x.size(dim)
+    step = ceil(size / ceil(x.numel() / elements))
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
 
 
 class Normalised(NamedTuple):
