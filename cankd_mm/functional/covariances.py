@@ -74,7 +74,9 @@ class _Covariances(torch.autograd.Function):
             )
             own.baddbmm_(s, s.mT)
             cross.baddbmm_(t, s.mT)
-            variance += t.square().sum(2, keepdim=True)
+            variance += torch.linalg.vector_norm(
+                t, dim=2, keepdim=True
+            ).square_()
         ctx.save_for_backward(student, teacher, *means)
         variance = (variance / positions).squeeze(2)
         ctx.mark_non_differentiable(variance)
@@ -94,8 +96,10 @@ class _Covariances(torch.autograd.Function):
         cross = grad_cross.mT / positions
         offset = grad_mean[..., None] / positions
         offset = offset - own @ means[0] - cross @ means[1]
-        grad = torch.empty_like(student)
+        grad = own.new_empty(student.shape)
         for part in position_chunks(student):
             s, t = (x[..., part].to(own.dtype) for x in (student, teacher))
-            grad[..., part] = torch.baddbmm(offset, own, s).baddbmm_(cross, t)
-        return grad, None, None
+            out = grad[..., part]
+            torch.baddbmm(offset, own, s, out=out)
+            out.baddbmm_(cross, t)
+        return grad.to(student.dtype), None, None
