@@ -100,8 +100,10 @@ def test_step_is_compared_with_its_bound_and_mmrazor(tmp_path):
             'student alone',
             'student and teacher features',
             'FrozenTeacherDistill',
+            'FrozenTeacherDistill, lean teacher',
             'SingleTeacherDistill',
             'FpnTeacherDistill',
+            *(['SingleTeacherDistill, as printed'] * ('cankd' in config)),
         ]
         assert rows['student alone']['to_student'] == 1
         assert rows['student and teacher features']['to_bound'] == 1
