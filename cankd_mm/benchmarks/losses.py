@@ -5,6 +5,7 @@ CWD, PKD and MGD and the plain mean squared error run on the same features.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
@@ -114,6 +115,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'of {", ".join(OURS)}',
     )
     parser.add_argument(
+        '--alone',
+        action='store_true',
+        help='the losses of this package, beside nothing',
+    )
+    parser.add_argument(
         '--count-only',
         action='store_true',
         help='count operations and compute peaks from shapes; run nothing',
@@ -177,23 +183,28 @@ def run(args: argparse.Namespace) -> None:
     rows = []
     for case in SIZES[args.sizes]:
         if args.only is None or case.loss in args.only:
-            rows += compare(case, settings, args.count_only)
+            names = [case.loss] if args.alone else list(case.forms)
+            rows += compare(case, settings, names, args.count_only)
             print(f'{case.loss}, {case.place}: done', flush=True)
     print(f'\n{table(map(_with_peak, rows), _COLUMNS)}')
     write(args.json, 'losses', found, asdict(settings), rows)
 
 
 def compare(
-    case: Case, settings: Settings, count_only: bool = False
+    case: Case,
+    settings: Settings,
+    names: Sequence[str],
+    count_only: bool = False,
 ) -> list[dict]:
-    """A row for each form."""
+    """A row for each of a case's forms that is named, ours among them."""
+    forms = {name: case.forms[name] for name in names}
     memory = {
         name: peak(form, *case.shapes, settings, count_only)
-        for name, form in case.forms.items()
+        for name, form in forms.items()
     }
     runs = {
         name: measuring.trial(form, *case.shapes, settings)
-        for name, form in case.forms.items()
+        for name, form in forms.items()
         if memory[name][1] == 'measured'
     }
     seconds = measuring.in_turns(
@@ -216,7 +227,7 @@ def compare(
             peak_is=memory[name][1],
             memory_ratio=_ratio(memory[name], memory[case.loss]),
         )
-        for name, form in case.forms.items()
+        for name, form in forms.items()
     ]
 
 

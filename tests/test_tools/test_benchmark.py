@@ -48,6 +48,19 @@ def test_losses_are_compared_with_the_formula_and_the_others(tmp_path):
             assert f'| {row["loss"]} ' in printed
 
 
+def test_runs_of_the_losses_alone_are_set_side_by_side(tmp_path):
+    content, _ = measure(
+        tmp_path, 'losses', *QUICK, '--alone', '--only', 'CanKD', 'TaT'
+    )
+    assert [row['form'] for row in content['rows']] == ['CanKD', 'TaT']
+    written = tmp_path / 'results' / 'figures.json'
+    printed = run_tool(
+        *('benchmark.py', 'compare', '--before', written, '--after', written)
+    )
+    assert '| CanKD | level   | 2x16x24x20 |' in printed
+    assert printed.count('1.00x') == 2 * 2
+
+
 def test_counting_runs_nothing_and_says_that_peaks_are_computed(tmp_path):
     content, printed = measure(
         tmp_path, 'losses', *QUICK, '--count-only', '--only', 'CanKD'
