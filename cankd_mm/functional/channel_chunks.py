@@ -30,10 +30,14 @@ def position_chunks(x: Tensor) -> Iterator[slice]:
     return _chunks(x, 2)
 
 
+def chunk_elements(device: torch.device) -> int:
+    """How many elements a chunk should have."""
+    return CPU_ELEMENTS if device.type == 'cpu' else DEVICE_ELEMENTS
+
+
 def _chunks(x: Tensor, dim: int) -> Iterator[slice]:
-    elements = CPU_ELEMENTS if x.device.type == 'cpu' else DEVICE_ELEMENTS
     size = x.size(dim)
-    step = ceil(size / ceil(x.numel() / elements))
+    step = ceil(size / ceil(x.numel() / chunk_elements(x.device)))
     for start in range(0, size, step):
         yield slice(start, min(start + step, size))
 

@@ -72,8 +72,8 @@ class _Covariances(torch.autograd.Function):
                 x[..., part].to(dtype) - mean
                 for x, mean in zip((student, teacher), means, strict=True)
             )
-            own.baddbmm_(s, s.mT)
-            cross.baddbmm_(t, s.mT)
+            torch.baddbmm(own, s, s.mT, out=own)
+            torch.baddbmm(cross, t, s.mT, out=cross)
             variance += torch.linalg.vector_norm(
                 t, dim=2, keepdim=True
             ).square_()
@@ -101,5 +101,5 @@ class _Covariances(torch.autograd.Function):
             s, t = (x[..., part].to(own.dtype) for x in (student, teacher))
             out = grad[..., part]
             torch.baddbmm(offset, own, s, out=out)
-            out.baddbmm_(cross, t)
+            torch.baddbmm(out, cross, t, out=out)
         return grad.to(student.dtype), None, None
