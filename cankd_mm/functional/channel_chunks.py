@@ -20,11 +20,16 @@ CPU_ELEMENTS = 2**20
 DEVICE_ELEMENTS = 2**25
 
 
-def channel_chunks(x: Tensor) -> Iterator[slice]:
-    """Yields slices of the channels of a map of shape (B, C, M)."""
+def number_of_chunks(x: Tensor) -> int:
+    """Into how many parts a map is cut so that none of them is large."""
     elements = CPU_ELEMENTS if x.device.type == 'cpu' else DEVICE_ELEMENTS
+    return ceil(x.numel() / elements)
+
+
+def channel_chunks(x: Tensor) -> Iterator[slice]:
+    """Yields slices of the channels of a map of shape (B, C, ...)."""
     channels = x.size(1)
-    step = ceil(channels / ceil(x.numel() / elements))
+    step = ceil(channels / number_of_chunks(x))
     for start in range(0, channels, step):
         yield slice(start, min(start + step, channels))
 
