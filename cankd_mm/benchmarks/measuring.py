@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -229,7 +230,9 @@ def peak_of_a_form(
 ) -> int:
     """Bytes one step needs at its peak, above weights and features."""
     torch.set_num_threads(settings.threads)
-    # Libraries load and threads start before the count begins.
+    # Libraries load and threads start before the count begins. An optimiser
+    # loads this one, which takes 25 MiB, and so does activation checkpointing.
+    import_module('torch._dynamo')
     small = [
         (*shape[:2], *(min(side, 16) for side in shape[2:]))
         for shape in (student, teacher)

@@ -6,6 +6,7 @@ from mmengine.logging import MessageHub
 
 from cankd_mm.benchmarks import measuring
 from cankd_mm.benchmarks.forms import OTHERS, OURS
+from cankd_mm.benchmarks.losses import PRINTED, SIZES
 from cankd_mm.benchmarks.measuring import Settings
 
 DOUBLE = Settings(dtype='float64')
@@ -43,6 +44,19 @@ def test_form_as_printed_equals_the_loss(loss, student, teacher):
     )
     torch.testing.assert_close(ours, printed, rtol=0, atol=1e-10)
     assert ours[1]['feature'].abs().max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    'case',
+    [case for case in SIZES['paper'] if case.place != 'P2'],
+    ids=lambda case: f'{case.loss}, {case.place}, {case.student}',
+)
+def test_no_loss_needs_more_memory_than_its_formula(case):
+    ours, printed = (
+        measuring.computed_peak(case.forms[name], *case.shapes, Settings())
+        for name in (case.loss, PRINTED)
+    )
+    assert ours <= printed
 
 
 def test_fusion_as_printed_follows_the_progress_of_the_training():
