@@ -7,9 +7,9 @@ Shapes: B images, C channels, H x W positions.
 """
 
 from functools import reduce
+from math import prod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cankd_mm.functional.channel_chunks import channel_chunks
@@ -33,34 +33,54 @@ def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
         - output: :math:`(B, C, \lfloor H / h \rfloor,
           \lfloor W / w \rfloor)`, with a window of h x w
     """
-    return x if window == (1, 1) else _WindowMean.apply(x, *window)
+    return x if window == (1, 1) else _WindowMean.apply(x, window)
 
 
 class _WindowMean(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, height, width):
-        ctx.size, ctx.window = x.shape[2:], (height, width)
-        rows, columns = x.size(2) // height, x.size(3) // width
+    def forward(ctx, x, window):
+        ctx.size, ctx.window = x.shape[2:], window
+        rows, columns = _grid(x.shape[2:], window)
         means = x.new_empty(*x.shape[:2], rows, columns)
-        whole = x[:, :, : rows * height, : columns * width]
+        whole = x[:, :, : rows * window[0], : columns * window[1]]
         for part in channel_chunks(x):
             # Whole rows are added before the columns of a window.
-            windows = whole[:, part].unflatten(2, (rows, height))
+            windows = whole[:, part].unflatten(2, (rows, -1))
             sums = reduce(torch.add, windows.unbind(3))
-            sums = sums.unflatten(3, (columns, width)).unbind(4)
-            means[:, part] = reduce(torch.add, sums) / (height * width)
+            sums = sums.unflatten(3, (columns, -1)).unbind(4)
+            means[:, part] = reduce(torch.add, sums) / prod(window)
         return means
 
     @staticmethod
     def backward(ctx, grad_output):
-        height, width = ctx.window
-        shares = (grad_output / (height * width)).unsqueeze(4)
-        rows = shares.expand(-1, -1, -1, -1, width).flatten(3).unsqueeze(3)
-        grad = rows.expand(-1, -1, -1, height, -1).flatten(2, 3)
-        lacking = [
-            have - found
-            for have, found in zip(ctx.size, grad.shape[2:], strict=True)
-        ]
-        if any(lacking):
-            grad = F.pad(grad, (0, lacking[1], 0, lacking[0]))
-        return grad, None, None
+        return _Spread.apply(grad_output, ctx.size, ctx.window), None
+
+
+class _Spread(torch.autograd.Function):
+    """The adjoint: each value in equal shares to its window, 0 to the rest."""
+
+    @staticmethod
+    def forward(ctx, means, size, window):
+        ctx.window = window
+        rows, columns = _grid(size, window)
+        x = means.new_empty(*means.shape[:2], *size)
+        x[:, :, rows * window[0] :] = 0
+        x[:, :, :, columns * window[1] :] = 0
+        whole = x[:, :, : rows * window[0], : columns * window[1]]
+        for part in channel_chunks(x):
+            # A window's first row from the means, the others from that row.
+            windows = whole[:, part].unflatten(2, (rows, -1))
+            first = windows[:, :, :, 0].unflatten(3, (columns, -1))
+            shares = means[:, part].unsqueeze(4).expand_as(first)
+            torch.div(shares, prod(window), out=first)
+            windows[:, :, :, 1:] = windows[:, :, :, :1]
+        return x
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return _WindowMean.apply(grad_output, ctx.window), None, None
+
+
+def _grid(size: tuple[int, int], window: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of whole windows."""
+    return size[0] // window[0], size[1] // window[1]
