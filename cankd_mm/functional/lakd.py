@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cankd_mm.functional.channel_sums import (
     absolute_sum,
-    absolute_sum_and_squared_distance,
+    channel_sums,
     squared_distance,
 )
 
@@ -272,10 +272,9 @@ def feature_and_attention_loss(
             feature_loss(projected, teacher),
             attention_loss(student, teacher, *mix),
         )
-    active, distance = absolute_sum_and_squared_distance(student, teacher)
     grid = coarse_grid(student, teacher)
-    ours = _unit(_pooled(active, grid, *mix))
-    theirs = activation_map(teacher, grid, *mix)
+    *active, distance = channel_sums(student, teacher)
+    ours, theirs = _unit(_pooled(torch.cat(active), grid, *mix)).chunk(2)
     return _mean(distance, student), _squared_error(ours, theirs)
 
 
