@@ -109,15 +109,15 @@ class _ChannelSums(torch.autograd.Function):
         dtype = _sum_type(x, target)
         grad = torch.empty_like(x)
         for part in channel_chunks(x):
-            chunk, result = x[:, part].to(dtype), grad[:, part]
+            chunk = x[:, part].to(dtype)
             if grad_distance is None:
-                torch.mul(chunk.sign(), grad_sums, out=result)
+                grad[:, part] = chunk.sign().mul_(grad_sums)
                 continue
             moved = (chunk - target[:, part]).mul_(2 * grad_distance)
-            if grad_sums is None:
-                result.copy_(moved)
-            else:
-                torch.addcmul(moved, chunk.sign(), grad_sums, out=result)
+            if grad_sums is not None:
+                moved.addcmul_(chunk.sign(), grad_sums)
+            grad[:, part] = moved
+            del moved  # before the next chunk is made
         return grad, None, None
 
 
