@@ -142,6 +142,9 @@ def in_turns(
 ) -> dict[str, list]:
     """What each function returns, round by round.
 
+    Every other round goes backwards: what a function leaves behind in caches
+    and in the heap is not always paid for, or used, by the same other one.
+
     Args:
         measure: Name to function.
         repeats: Rounds after the first one, which warms up.
@@ -152,7 +155,8 @@ def in_turns(
     for repeat in range(repeats + 1):
         if repeat > 1 and time.perf_counter() - start > seconds:
             break
-        for name, function in measure.items():
+        turns = list(measure.items())
+        for name, function in turns[::-1] if repeat % 2 else turns:
             result = function()
             if repeat:
                 results[name].append(result)
