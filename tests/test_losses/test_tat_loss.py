@@ -324,7 +324,7 @@ def test_any_map_gives_a_finite_loss_that_trains(size, norm, dtype):
 
 
 @pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
-def test_autocast_changes_nothing(dtype):
+def test_autocast_changes_nothing(dtype, strips):
     loss = TaTLoss(3, 4)
     s, t = (x.detach().to(dtype) for x in make_pair())
     with torch.autocast('cpu', dtype=dtype):
