@@ -154,17 +154,25 @@ class CrossNonLocal(nn.Module):
         ).transpose(1, 2)
 
     def _keys_and_values(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Both embeddings of the teacher's map in one product, (B, d, K)."""
+        """Both embeddings of the teacher's map, (B, d, K)."""
+        if t.shape[2:].numel() < 2 * t.size(1):
+            # One product of both would copy more weights than positions.
+            t = t.to(self.phi.weight.dtype)
+            embedded = self.phi(t), self.g(t)
+            if self.sub_sample:
+                embedded = (F.max_pool2d(x, 2) for x in embedded)
+            return tuple(x.flatten(2) for x in embedded)
         weight = torch.cat((self.phi.weight, self.g.weight))
         bias = torch.cat((self.phi.bias, self.g.bias))
         if self.sub_sample and t.numel() > SMALL_MAP:
             embedded = pooled_projection(t, weight.flatten(1))
+            # An offset passes the maximum unchanged.
+            embedded += bias[:, None, None]
         else:
-            embedded = F.conv2d(t.to(weight.dtype), weight)
+            embedded = F.conv2d(t.to(weight.dtype), weight, bias)
             if self.sub_sample:
                 embedded = F.max_pool2d(embedded, 2)
-        # An offset passes the maximum unchanged.
-        return (embedded.flatten(2) + bias[:, None]).chunk(2, 1)
+        return embedded.flatten(2).chunk(2, 1)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, s: Tensor) -> None:

@@ -6,6 +6,7 @@ from mmengine.logging import MessageHub
 
 from cankd_mm.benchmarks import measuring
 from cankd_mm.benchmarks.forms import OTHERS, OURS, cankd_as_printed
+from cankd_mm.benchmarks.losses import PRINTED, SIZES
 from cankd_mm.benchmarks.measuring import Settings
 from cankd_mm.losses import CanKDLoss
 
@@ -56,6 +57,19 @@ def test_printed_form_of_several_levels_equals_the_loss():
         for _ in range(2)
     )
     torch.testing.assert_close(cankd_as_printed(loss, s, t), loss(s, t))
+
+
+@pytest.mark.parametrize(
+    'case',
+    [case for case in SIZES['paper'] if case.place != 'P2'],
+    ids=lambda case: f'{case.loss}, {case.place}, {case.student}',
+)
+def test_no_loss_needs_more_memory_than_its_formula(case):
+    ours, printed = (
+        measuring.computed_peak(case.forms[name], *case.shapes, Settings())
+        for name in (case.loss, PRINTED)
+    )
+    assert ours <= printed + 1024  # scalars
 
 
 def test_fusion_as_printed_follows_the_progress_of_the_training():
