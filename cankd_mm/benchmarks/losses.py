@@ -12,7 +12,13 @@ from statistics import median
 import torch
 
 from cankd_mm.benchmarks import measuring
-from cankd_mm.benchmarks.forms import OTHERS, OURS, Form, Shape
+from cankd_mm.benchmarks.forms import (
+    OTHERS,
+    OURS,
+    Form,
+    Shape,
+    call_compiled,
+)
 from cankd_mm.benchmarks.hardware import available_memory, hardware, sentence
 from cankd_mm.benchmarks.measuring import MIB, Settings
 from cankd_mm.benchmarks.report import table, times, write
@@ -20,6 +26,7 @@ from cankd_mm.benchmarks.report import table, times, write
 # Of the memory that is left, what a form may be expected to take.
 _SHARE = 0.8
 PRINTED = 'as printed'
+COMPILED = 'compiled'
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,13 @@ class Case:
     def forms(self) -> dict[str, Form]:
         """What is compared, ours first."""
         ours, printed = OURS[self.loss]
-        return {self.loss: ours, PRINTED: printed, **OTHERS}
+        compiled = Form(ours.build, call_compiled)
+        return {
+            self.loss: ours,
+            PRINTED: printed,
+            **OTHERS,
+            COMPILED: compiled,
+        }
 
 
 # An image of 800x1333 is padded to multiples of 32.
@@ -120,6 +133,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the losses of this package, beside nothing',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='the same under torch.compile too (its first call takes long)',
+    )
+    parser.add_argument(
         '--count-only',
         action='store_true',
         help='count operations and compute peaks from shapes; run nothing',
@@ -183,7 +201,11 @@ def run(args: argparse.Namespace) -> None:
     rows = []
     for case in SIZES[args.sizes]:
         if args.only is None or case.loss in args.only:
-            names = [case.loss] if args.alone else list(case.forms)
+            names = [case.loss]
+            if not args.alone:
+                names += [PRINTED, *OTHERS]
+            if args.compile and not args.count_only:
+                names.append(COMPILED)
             rows += compare(case, settings, names, args.count_only)
             print(f'{case.loss}, {case.place}: done', flush=True)
     print(f'\n{table(map(_with_peak, rows), _COLUMNS)}')
@@ -201,11 +223,13 @@ def compare(
     memory = {
         name: peak(form, *case.shapes, settings, count_only)
         for name, form in forms.items()
+        # What compiling takes is not what a step holds.
+        if name != COMPILED
     }
     runs = {
         name: measuring.trial(form, *case.shapes, settings)
         for name, form in forms.items()
-        if memory[name][1] == 'measured'
+        if name == COMPILED or memory[name][1] == 'measured'
     }
     seconds = measuring.in_turns(
         {
@@ -223,9 +247,7 @@ def compare(
             form=name,
             gflop=sum(measuring.gflop(form, *case.shapes)),
             **_times(seconds.get(name), seconds.get(case.loss)),
-            peak_mib=memory[name][0] / MIB,
-            peak_is=memory[name][1],
-            memory_ratio=_ratio(memory[name], memory[case.loss]),
+            **_peaks(memory.get(name), memory[case.loss]),
         )
         for name, form in forms.items()
     ]
@@ -270,12 +292,21 @@ def _times(
     )
 
 
-def _ratio(theirs: tuple[float, str], ours: tuple[float, str]) -> float | None:
-    """Of two peaks; none where ours is below what can be told apart."""
-    return theirs[0] / ours[0] if ours[0] else None
+def _peaks(peak: tuple[float, str] | None, ours: tuple[float, str]) -> dict:
+    """The columns of memory, empty for what has no peak."""
+    if peak is None:
+        return dict.fromkeys(('peak_mib', 'peak_is', 'memory_ratio'))
+    return dict(
+        peak_mib=peak[0] / MIB,
+        peak_is=peak[1],
+        # None where ours is below what can be told apart.
+        memory_ratio=peak[0] / ours[0] if ours[0] else None,
+    )
 
 
 def _with_peak(row: dict) -> dict:
     """A row whose peak says if it was computed."""
+    if row['peak_mib'] is None:
+        return {**row, 'peak': '-'}
     note = ' (computed)' if row['peak_is'] == 'computed' else ''
     return {**row, 'peak': f'{row["peak_mib"]:.1f}{note}'}

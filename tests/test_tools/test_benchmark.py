@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from shutil import which
 
 import pytest
 
@@ -59,6 +60,18 @@ def test_runs_of_the_losses_alone_are_set_side_by_side(tmp_path):
     )
     assert '| CanKD | level   | 2x16x24x20 |' in printed
     assert printed.count('1.00x') == 2 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not which('g++'), reason='torch.compile needs a compiler')
+def test_compiled_losses_are_timed_and_have_no_peak(tmp_path):
+    content, _ = measure(
+        tmp_path, 'losses', *QUICK, '--alone', '--compile', '--only', 'LAKD'
+    )
+    plain, compiled = content['rows']
+    assert (plain['form'], compiled['form']) == ('LAKD', 'compiled')
+    assert positive(compiled['both_ms'], compiled['time_ratio'])
+    assert plain['peak_mib'] > 0 and compiled['peak_mib'] is None
 
 
 def test_counting_runs_nothing_and_says_that_peaks_are_computed(tmp_path):
