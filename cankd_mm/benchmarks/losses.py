@@ -114,6 +114,11 @@ _COLUMNS = (
     ('rounds', 'rounds', 'd'),
 )
 
+_FIGURES = (
+    ('Milliseconds, forward and backward', 'both_ms', 'time_ratio'),
+    ('Peak memory, MiB', 'peak_mib', 'memory_ratio'),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``benchmark.py losses`` is asked."""
@@ -209,6 +214,10 @@ def run(args: argparse.Namespace) -> None:
             rows += compare(case, settings, names, args.count_only)
             print(f'{case.loss}, {case.place}: done', flush=True)
     print(f'\n{table(map(_with_peak, rows), _COLUMNS)}')
+    if not args.count_only:
+        for title, figure, ratio in _FIGURES:
+            print(f'\n{title}; in brackets, times ours\n')
+            print(_side_by_side(rows, figure, ratio))
     write(args.json, 'losses', found, asdict(settings), rows)
 
 
@@ -302,6 +311,35 @@ def _peaks(peak: tuple[float, str] | None, ours: tuple[float, str]) -> dict:
         # None where ours is below what can be told apart.
         memory_ratio=peak[0] / ours[0] if ours[0] else None,
     )
+
+
+def _side_by_side(rows: Sequence[dict], figure: str, ratio: str) -> str:
+    """A table with a row for each size and a column for each form."""
+    sizes: dict[tuple, dict] = {}
+    for row in rows:
+        is_ours = row['form'] == row['loss']
+        size = sizes.setdefault(
+            (row['loss'], row['place'], row['size']),
+            {'loss': row['loss'], 'at': row['place'], 'size': row['size']},
+        )
+        notes = [] if is_ours or row[ratio] is None else [times(row[ratio])]
+        if figure == 'peak_mib' and row['peak_is'] == 'computed':
+            notes.append('computed')
+        text = _brief(row[figure])
+        size['ours' if is_ours else row['form']] = (
+            f'**{text}**' if is_ours else text
+        ) + (f' ({", ".join(notes)})' if notes else '')
+    forms = list(
+        dict.fromkeys(form for size in sizes.values() for form in size)
+    )
+    return table(sizes.values(), [(form, form, 's') for form in forms])
+
+
+def _brief(figure: float | None) -> str:
+    """Three digits, or all in front of the point."""
+    if figure is None:
+        return '-'
+    return f'{figure:.0f}' if figure >= 100 else f'{figure:.3g}'
 
 
 def _with_peak(row: dict) -> dict:
