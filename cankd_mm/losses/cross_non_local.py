@@ -65,9 +65,11 @@ class CrossNonLocal(nn.Module):
 
     def forward(self, s: Tensor, t: Tensor) -> Tensor:
         """Adds to the student's map what it gathers from the teacher's."""
-        query = self.theta(s)
+        query, key, value = self.theta(s), self.phi(t), self.g(t)
+        if self.sub_sample:
+            key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
         gathered = non_local_dot_product(
-            query.flatten(2), *self._keys_and_values(t)
+            query.flatten(2), key.flatten(2), value.flatten(2)
         )
         branch = self.out_proj(gathered.view_as(query))
         if self.use_norm:
@@ -154,14 +156,7 @@ class CrossNonLocal(nn.Module):
         ).transpose(1, 2)
 
     def _keys_and_values(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Both embeddings of the teacher's map, (B, d, K)."""
-        if t.shape[2:].numel() < 2 * t.size(1):
-            # One product of both would copy more weights than positions.
-            t = t.to(self.phi.weight.dtype)
-            embedded = self.phi(t), self.g(t)
-            if self.sub_sample:
-                embedded = (F.max_pool2d(x, 2) for x in embedded)
-            return tuple(x.flatten(2) for x in embedded)
+        """Both embeddings of the teacher's map in one product, (B, d, K)."""
         weight = torch.cat((self.phi.weight, self.g.weight))
         bias = torch.cat((self.phi.bias, self.g.bias))
         if self.sub_sample and t.numel() > SMALL_MAP:
