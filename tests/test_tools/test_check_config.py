@@ -9,6 +9,7 @@ from mmengine.config import utils
 
 from tests.commands import ROOT, run_unchecked
 from tests.digits_run import DISTILLATION
+from tests.forked_tools import fork_tool_unchecked
 
 CONFIGS = sorted(
     path
@@ -60,10 +61,6 @@ def nameless(tmp_path):
     return path
 
 
-def run_tool(name: str, *arguments) -> tuple[int, str]:
-    return run_unchecked(sys.executable, f'tools/{name}', *arguments)
-
-
 @pytest.mark.parametrize(
     'path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs'))
 )
@@ -88,7 +85,9 @@ def test_clean_config_ends_with_0_and_says_nothing_of_it(
 
 
 def test_fault_ends_with_1(nameless):
-    code, output = run_tool('check_config.py', DISTILLATION, nameless)
+    code, output = run_unchecked(
+        sys.executable, 'tools/check_config.py', DISTILLATION, nameless
+    )
     assert code == 1, output
     assert DISTILLATION not in output and str(nameless) in output
     assert 'distill_losses.cankd' in output
@@ -142,14 +141,14 @@ def test_mmrazors_config_of_a_package_is_read(check_config_tool, capsys):
 
 def test_faulty_config_does_not_train_unless_told_to(nameless, tmp_path):
     arguments = ['train.py', nameless, '--work-dir', tmp_path / 'run']
-    code, output = run_tool(*arguments, *SHORT)
+    code, output = fork_tool_unchecked(*arguments, *SHORT)
     assert code == 1
     assert 'FaultyConfigError' in output and '--no-check' in output
     assert 'model.distiller.distill_losses.cankd' in output
     # The other findings are told, too.
     assert 'made for 16 images a step; this run has 4' in output
     assert 'Epoch(train)' not in output
-    code, output = run_tool(*arguments, '--no-check', *SHORT)
+    code, output = fork_tool_unchecked(*arguments, '--no-check', *SHORT)
     assert code == 0, output[-3000:]
     assert 'Epoch(train) [1][1/1]' in output
     assert 'distill.cankd: ' in output

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from tests.commands import ROOT, run_tool
+from tests.commands import ROOT
 from tests.digits_run import data_options
+from tests.forked_tools import fork_tool
 
 CONFIGS = sorted(
     path
@@ -29,7 +30,7 @@ def test_student_file_scores_as_the_distillation_checkpoint(path, tmp_path):
     baseline = f'configs/digits/baseline_{path.stem.split("_", 1)[1]}.py'
     options = ['--work-dir', tmp_path, '--cfg-options', *data_options()]
     # A quarter of the images, so that the metrics are not all zero.
-    trained = run_tool(
+    trained = fork_tool(
         'train.py', config, *options, 'train_dataloader.dataset.indices=384'
     )
     last = scores(trained)
@@ -37,6 +38,6 @@ def test_student_file_scores_as_the_distillation_checkpoint(path, tmp_path):
     assert 'distill.loss' in trained
     (student,) = tmp_path.glob('epoch_*_student.pth')
     checkpoint = student.with_name(student.name.replace('_student', ''))
-    distilled = run_tool('test.py', config, checkpoint, *options)
-    alone = run_tool('test.py', baseline, student, *options)
+    distilled = fork_tool('test.py', config, checkpoint, *options)
+    alone = fork_tool('test.py', baseline, student, *options)
     assert scores(distilled) == scores(alone) == last
