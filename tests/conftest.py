@@ -38,6 +38,14 @@ def quick_libraries():
     utils.load = functools.cache(utils.load)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def no_downloaded_weights(tmp_path_factory):
+    """Keeps what this machine has downloaded from changing what is found."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('TORCH_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_random_numbers():
     """Draws the same numbers whatever ran before, and in which process."""
