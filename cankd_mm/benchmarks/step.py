@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
@@ -35,7 +34,7 @@ from cankd_mm.benchmarks.random_batch import (
     segmentation_batch,
 )
 from cankd_mm.benchmarks.report import table, times, write
-from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.model_config import build_model
 
 GIB = 2**30
@@ -173,7 +172,7 @@ def measure(
         repeats: Rounds.
         seconds: After this time no further round begins.
     """
-    cfg = Config.fromfile(resolve_path(config, 'config'))
+    cfg = config_from_file(config, 'config')
     scope = cfg.default_scope
     make = segmentation_batch if scope == 'mmseg' else detection_batch
     with DefaultScope.overwrite_default_scope(scope):
