@@ -32,7 +32,7 @@ def finds_digits(last: dict[str, float]) -> bool:
     other classes.
     """
     if 'mIoU' in last:
-        return last['mIoU'] > 1.1 * last['aAcc'] / NUM_CLASSES
+        return last['mIoU'] > 1.05 * last['aAcc'] / NUM_CLASSES
     return last['coco/bbox_mAP'] > 0.01
 
 
@@ -42,11 +42,12 @@ def test_student_file_scores_as_the_distillation_checkpoint(path, tmp_path):
     config = str(path.relative_to(ROOT))
     baseline = f'configs/digits/baseline_{path.stem.split("_", 1)[1]}.py'
     options = ['--work-dir', tmp_path, '--cfg-options', *data_options()]
-    # A quarter of the images, in as many steps: enough to find some digits.
+    # A sixth of the images, in nearly as many steps: enough to find digits.
     trained = fork_tool(
         *('train.py', config, *options),
-        'train_dataloader.dataset.indices=384',
+        'train_dataloader.dataset.indices=256',
         'train_dataloader.batch_size=4',
+        'train_cfg.val_interval=4',
     )
     last = scores(trained)
     assert finds_digits(last)
