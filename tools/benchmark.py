@@ -4,12 +4,13 @@
     python tools/benchmark.py scaling --only CanKD PKD MSE
     python tools/benchmark.py step --threads 2
     python tools/benchmark.py setup
+    python tools/benchmark.py compare --before a.json --after b.json
 
 `losses` runs every loss at the sizes of its paper beside its formula as
 printed, MMRazor's CWD, PKD and MGD, and a plain mean squared error; `scaling`
 fits how cost grows with the number of positions; `step` times whole training
 steps beside the student alone and MMRazor's own algorithms; `setup` times the
-quickstart in a fresh clone.
+quickstart in a fresh clone; `compare` sets results of `losses` side by side.
 """
 
 import argparse
@@ -24,6 +25,7 @@ COMMANDS = {
     'losses': 'every loss at the sizes of its paper, beside others',
     'scaling': 'cost of every loss against the number of positions',
     'step': 'a whole training step, beside its lower bound and MMRazor',
+    'compare': 'results of losses before and after a change',
     'setup': 'an empty machine to the first result; needs the network',
 }
 

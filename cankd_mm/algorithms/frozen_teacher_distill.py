@@ -17,13 +17,18 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from cankd_mm.algorithms import dry_run
+from cankd_mm.algorithms.batch_norm_folding import fold_batch_norms
+from cankd_mm.algorithms.in_place import InPlaceActivations
 from cankd_mm.algorithms.inheritance import inherited_weights
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
     follow_replaced_modules,
+    recorded_modules,
+    recorded_tensors,
     records_needed,
 )
 from cankd_mm.algorithms.teacher_input import TeacherInput
+from cankd_mm.utils.arguments import check_flag
 from cankd_mm.utils.checkpoint import LoadReport, load_weights
 from cankd_mm.utils.model_config import build_model
 from cankd_mm.utils.random_state import preserved_random_state
@@ -46,7 +51,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     - The whole teacher is in evaluation mode, without gradients, and its
       state after training is bit for bit the state it was loaded with.
     - It runs only until the last recorded module has been called: no head,
-      no loss, no labels, no sampling. It draws no random numbers, and
+      no loss, no labels, no sampling; and its batch norms are folded into
+      its convolutions. It draws no random numbers, and
       building it leaves the random state alone, so that with
       ``distill_weight=0`` training is bit for bit training without it.
     - Its weights are really there: loading reports every key that does not
@@ -77,8 +83,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             'float16'. Recorded features come out in float32 in any case.
         teacher_channels_last: Lay the teacher's tensors out channels-last,
             which is faster on recent GPUs. Defaults to False.
+        fold_teacher_norms: Fold the teacher's batch norms into its
+            convolutions, which moves its features by a millionth of their
+            size. A dry run shows which can be. Defaults to True.
         dry_run_size: Height and width of the image that is tried at build
-            time, None to try none. Defaults to (256, 256).
+            time, None to try none; then no norm is folded and no activation
+            works in place either. Defaults to (256, 256).
         data_preprocessor: The student's, unless said otherwise.
         init_cfg: As in :class:`mmengine.model.BaseModule`.
 
@@ -127,6 +137,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         distill_weight: float = 1.0,
         teacher_dtype: str | None = None,
         teacher_channels_last: bool = False,
+        fold_teacher_norms: bool = True,
         dry_run_size: tuple[int, int] | None = (256, 256),
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
@@ -136,6 +147,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'model.teacher_dtype={teacher_dtype!r}, expected one of '
                 f'{list(_TEACHER_DTYPES)}'
             )
+        check_flag('model.fold_teacher_norms', fold_teacher_norms)
         if not teacher_ckpt and not allow_random_teacher:
             raise ValueError(
                 f'model.teacher_ckpt={teacher_ckpt!r}: the teacher has no '
@@ -156,6 +168,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 architecture=student,
                 data_preprocessor=data_preprocessor,
                 init_cfg=init_cfg,
+                # MMRazor's way finds none of them on current torch.
+                module_inplace=True,
+                teacher_module_inplace=True,
             )
             self.distill_weight = distill_weight
             self.teacher_dtype = _TEACHER_DTYPES[teacher_dtype]
@@ -170,7 +185,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_input = TeacherInput(
             self.data_preprocessor, self.teacher.data_preprocessor
         )
-        self._to_teacher_format()
         mappings = self.distiller.loss_forward_mappings
         self._teacher_forward = RecordedForward(
             self.teacher,
@@ -180,23 +194,17 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             whole=bool(self.distiller.deliveries.deliveries),
         )
         self.train(self.training)
+        # Until a dry run has shown which overwrite no record, none does.
+        in_place = [
+            InPlaceActivations(model) for model in (self.teacher, self.student)
+        ]
+        if dry_run_size is not None and fold_teacher_norms:
+            self._fold_teacher_norms(dry_run_size)
+        self._to_teacher_format()
         if dry_run_size is not None:
-            self._dry_run(dry_run_size)
+            self._dry_run(dry_run_size, *in_place)
 
     # ---------------------------------------------------------------- build
-
-    def set_module_inplace_false(
-        self, architecture: nn.Module, varstr: str
-    ) -> None:
-        """Makes every activation keep its input.
-
-        An in-place activation behind a recorded module would overwrite the
-        record. MMRazor's own search stops at the first module with the
-        attribute and finds none at all on current torch.
-        """
-        for module in architecture.modules():
-            if hasattr(module, 'inplace'):
-                module.inplace = False
 
     def _load_teacher(self, checkpoint: str | None) -> None:
         _drop_pretrained(self.teacher)
@@ -236,7 +244,31 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.student.load_state_dict(self._inherited, strict=False)
         self._inherited = {}
 
-    def _dry_run(self, size: tuple[int, int]) -> None:
+    def _fold_teacher_norms(self, size: tuple[int, int]) -> None:
+        """Tries one image; see :func:`fold_batch_norms`."""
+        recorders = self.distiller.teacher_recorders
+        inputs, samples = dry_run.dry_input(self.student, size, self._device)
+
+        def features() -> list[torch.Tensor]:
+            # In the weights' own precision, whatever is used later.
+            with dry_run.named_failure('teacher', size), recorders:
+                self._teacher_forward(
+                    self.teacher_input(inputs, samples), samples
+                )
+            found = recorded_tensors(recorders)
+            self._forget_records()
+            return found
+
+        fold_batch_norms(
+            self.teacher, features, recorded_modules(recorders, self.teacher)
+        )
+
+    def _dry_run(
+        self,
+        size: tuple[int, int],
+        teacher_in_place: InPlaceActivations,
+        student_in_place: InPlaceActivations,
+    ) -> None:
         """Tries one image; see :mod:`cankd_mm.algorithms.dry_run`."""
         distiller = self.distiller
         student_forward = RecordedForward(
@@ -244,23 +276,32 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             distiller.student_recorders,
             records_needed(distiller.loss_forward_mappings, from_student=True),
         )
-        device = next(self.student.parameters()).device
-        inputs, samples = dry_run.dry_input(self.student, size, device)
+        inputs, samples = dry_run.dry_input(self.student, size, self._device)
         with dry_run.without_traces(self.student, distiller):
             with (
                 dry_run.named_failure('teacher', size),
+                teacher_in_place.watched(),
                 distiller.teacher_recorders,
             ):
                 self._run_teacher(inputs, samples)
             dry_run.check_teacher(self._teacher_forward)
+            teacher_in_place.allow_harmless(distiller.teacher_recorders)
             with (
                 dry_run.named_failure('student', size),
+                student_in_place.watched(),
                 distiller.student_recorders,
             ):
                 student_forward(inputs, samples)
             untried = dry_run.check_student(student_forward)
+            # What is recorded in the loss alone could be overwritten unseen.
+            if not untried:
+                student_in_place.allow_harmless(distiller.student_recorders)
             dry_run.check_losses(distiller, untried)
         self._forget_records()
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.student.parameters()).device
 
     # ---------------------------------------------------------------- train
 

@@ -110,7 +110,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
                 'model.local_backward need the local modules, which are found '
                 'in the dry run. Give the height and width of an image'
             )
-        super().__init__(*args, dry_run_size=None, **kwargs)
+        super().__init__(*args, dry_run_size=dry_run_size, **kwargs)
         # Behind the recorders, so that a record keeps its gradient.
         self._truncations = build_truncations(truncations, self.student)
         self.open_every = open_every
@@ -120,7 +120,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
         self.local_modules: list[LocalModule] = []
         self._early: LocalBackward | None = None
         if dry_run_size is not None:
-            self._dry_run(dry_run_size)
+            self._find_local_modules(dry_run_size)
         elif truncations:
             print_log(
                 'model.dry_run_size=None: nothing checks that every local '
@@ -132,9 +132,8 @@ class LocalModuleDistill(FrozenTeacherDistill):
 
     # ---------------------------------------------------------------- build
 
-    def _dry_run(self, size: tuple[int, int]) -> None:
-        """Tries one image, then finds the local modules with another."""
-        super()._dry_run(size)
+    def _find_local_modules(self, size: tuple[int, int]) -> None:
+        """Tries one image, with the cuts in place."""
         distiller = self.distiller
         forward = TracedForward(
             self.student,
@@ -142,8 +141,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
             records_needed(distiller.loss_forward_mappings, from_student=True),
             truncations=self._truncations,
         )
-        device = next(self.student.parameters()).device
-        inputs, samples = dry_run.dry_input(self.student, size, device)
+        inputs, samples = dry_run.dry_input(self.student, size, self._device)
         with dry_run.without_traces(self.student, distiller):
             with distiller.teacher_recorders:
                 self._run_teacher(inputs, samples)

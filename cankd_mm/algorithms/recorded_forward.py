@@ -1,6 +1,7 @@
 """Runs a model just as far as its recorders need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -124,6 +125,36 @@ def follow_replaced_modules(
             ]
             if not any(owner is recorder for owner in owners):
                 recorder.prepare_from_model(model)
+
+
+def recorded_modules(
+    recorders: RecorderManager, model: nn.Module
+) -> set[nn.Module]:
+    """The modules that recorders name, and all modules around them."""
+    sources = [f'{r.source}.' for r in recorders.recorders.values()]
+    return {
+        module
+        for name, module in model.named_modules()
+        if any(source.startswith(f'{name}.') for source in sources)
+    }
+
+
+def recorded_tensors(recorders: RecorderManager) -> list[torch.Tensor]:
+    """Every tensor that the recorders hold."""
+    return list(
+        tensors_in([r.data_buffer for r in recorders.recorders.values()])
+    )
+
+
+def tensors_in(values: Any) -> Iterator[torch.Tensor]:
+    """Yields the tensors of a nest of sequences and dicts."""
+    if isinstance(values, torch.Tensor):
+        yield values
+    elif isinstance(values, Mapping):
+        yield from tensors_in(list(values.values()))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors_in(value)
 
 
 def without_labels(

@@ -4,7 +4,7 @@ A form as printed computes a loss of this package as its paper writes it, on
 the same parameters: equal in value and gradient, and free to be slow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from mmrazor.models.losses import ChannelWiseDivergence, MGDLoss, PKDLoss
 from torch import Tensor, nn
 
 from cankd_mm.losses import CanKDLoss, CSKDLoss, LAKDLoss, TaTLoss
+from cankd_mm.utils.levels import as_levels
 from cankd_mm.utils.progress import training_progress
 
 Shape = tuple[int, int, int, int]
@@ -20,6 +21,13 @@ Shape = tuple[int, int, int, int]
 
 def call(loss: nn.Module, s: Tensor, t: Tensor) -> Tensor:
     """The loss as it is used."""
+    return loss(s, t)
+
+
+def call_compiled(loss: nn.Module, s: Tensor, t: Tensor) -> Tensor:
+    """The same under ``torch.compile``, unless operations are counted."""
+    if s.device.type != 'meta' and loss._compiled_call_impl is None:
+        loss.compile()
     return loss(s, t)
 
 
@@ -69,9 +77,20 @@ def cskd(student: Shape, teacher: Shape) -> CSKDLoss:
 # -------------------------------------------------------------- as printed
 
 
-def cankd_as_printed(loss: CanKDLoss, s: Tensor, t: Tensor) -> Tensor:
+def cankd_as_printed(
+    loss: CanKDLoss,
+    s: Tensor | Sequence[Tensor],
+    t: Tensor | Sequence[Tensor],
+) -> Tensor:
     """With the M x K affinities of student and teacher positions."""
-    block = loss.levels[0]
+    levels = (as_levels(x, loss.num_levels, 'level') for x in (s, t))
+    return loss.loss_weight * sum(
+        _error_as_printed(block, s, t.detach())
+        for block, s, t in zip(loss.levels, *levels, strict=True)
+    )
+
+
+def _error_as_printed(block: nn.Module, s: Tensor, t: Tensor) -> Tensor:
     query, key, value = block.theta(s), block.phi(t), block.g(t)
     if block.sub_sample:
         key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
@@ -81,9 +100,7 @@ def cankd_as_printed(loss: CanKDLoss, s: Tensor, t: Tensor) -> Tensor:
     branch = block.out_proj(gathered.transpose(1, 2).reshape(query.shape))
     if block.use_norm:
         branch = block.out_norm(branch)
-    return loss.loss_weight * F.mse_loss(
-        F.instance_norm(branch + s), F.instance_norm(t)
-    )
+    return F.mse_loss(F.instance_norm(branch + s), F.instance_norm(t))
 
 
 def tat_as_printed(loss: TaTLoss, s: Tensor, t: Tensor) -> Tensor:

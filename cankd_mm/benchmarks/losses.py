@@ -5,13 +5,20 @@ CWD, PKD and MGD and the plain mean squared error run on the same features.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
 import torch
 
 from cankd_mm.benchmarks import measuring
-from cankd_mm.benchmarks.forms import OTHERS, OURS, Form, Shape
+from cankd_mm.benchmarks.forms import (
+    OTHERS,
+    OURS,
+    Form,
+    Shape,
+    call_compiled,
+)
 from cankd_mm.benchmarks.hardware import available_memory, hardware, sentence
 from cankd_mm.benchmarks.measuring import MIB, Settings
 from cankd_mm.benchmarks.report import table, times, write
@@ -19,6 +26,7 @@ from cankd_mm.benchmarks.report import table, times, write
 # Of the memory that is left, what a form may be expected to take.
 _SHARE = 0.8
 PRINTED = 'as printed'
+COMPILED = 'compiled'
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,13 @@ class Case:
     def forms(self) -> dict[str, Form]:
         """What is compared, ours first."""
         ours, printed = OURS[self.loss]
-        return {self.loss: ours, PRINTED: printed, **OTHERS}
+        compiled = Form(ours.build, call_compiled)
+        return {
+            self.loss: ours,
+            PRINTED: printed,
+            **OTHERS,
+            COMPILED: compiled,
+        }
 
 
 # An image of 800x1333 is padded to multiples of 32.
@@ -100,6 +114,11 @@ _COLUMNS = (
     ('rounds', 'rounds', 'd'),
 )
 
+_FIGURES = (
+    ('Milliseconds, forward and backward', 'both_ms', 'time_ratio'),
+    ('Peak memory, MiB', 'peak_mib', 'memory_ratio'),
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``benchmark.py losses`` is asked."""
@@ -112,6 +131,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=OURS,
         metavar='LOSS',
         help=f'of {", ".join(OURS)}',
+    )
+    parser.add_argument(
+        '--alone',
+        action='store_true',
+        help='the losses of this package, beside nothing',
+    )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='the same under torch.compile too (its first call takes long)',
     )
     parser.add_argument(
         '--count-only',
@@ -177,24 +206,39 @@ def run(args: argparse.Namespace) -> None:
     rows = []
     for case in SIZES[args.sizes]:
         if args.only is None or case.loss in args.only:
-            rows += compare(case, settings, args.count_only)
+            names = [case.loss]
+            if not args.alone:
+                names += [PRINTED, *OTHERS]
+            if args.compile and not args.count_only:
+                names.append(COMPILED)
+            rows += compare(case, settings, names, args.count_only)
             print(f'{case.loss}, {case.place}: done', flush=True)
     print(f'\n{table(map(_with_peak, rows), _COLUMNS)}')
+    if not args.count_only:
+        for title, figure, ratio in _FIGURES:
+            print(f'\n{title}; in brackets, times ours\n')
+            print(_side_by_side(rows, figure, ratio))
     write(args.json, 'losses', found, asdict(settings), rows)
 
 
 def compare(
-    case: Case, settings: Settings, count_only: bool = False
+    case: Case,
+    settings: Settings,
+    names: Sequence[str],
+    count_only: bool = False,
 ) -> list[dict]:
-    """A row for each form."""
+    """A row for each of a case's forms that is named, ours among them."""
+    forms = {name: case.forms[name] for name in names}
     memory = {
         name: peak(form, *case.shapes, settings, count_only)
-        for name, form in case.forms.items()
+        for name, form in forms.items()
+        # What compiling takes is not what a step holds.
+        if name != COMPILED
     }
     runs = {
         name: measuring.trial(form, *case.shapes, settings)
-        for name, form in case.forms.items()
-        if memory[name][1] == 'measured'
+        for name, form in forms.items()
+        if name == COMPILED or memory[name][1] == 'measured'
     }
     seconds = measuring.in_turns(
         {
@@ -212,11 +256,9 @@ def compare(
             form=name,
             gflop=sum(measuring.gflop(form, *case.shapes)),
             **_times(seconds.get(name), seconds.get(case.loss)),
-            peak_mib=memory[name][0] / MIB,
-            peak_is=memory[name][1],
-            memory_ratio=_ratio(memory[name], memory[case.loss]),
+            **_peaks(memory.get(name), memory[case.loss]),
         )
-        for name, form in case.forms.items()
+        for name, form in forms.items()
     ]
 
 
@@ -259,12 +301,50 @@ def _times(
     )
 
 
-def _ratio(theirs: tuple[float, str], ours: tuple[float, str]) -> float | None:
-    """Of two peaks; none where ours is below what can be told apart."""
-    return theirs[0] / ours[0] if ours[0] else None
+def _peaks(peak: tuple[float, str] | None, ours: tuple[float, str]) -> dict:
+    """The columns of memory, empty for what has no peak."""
+    if peak is None:
+        return dict.fromkeys(('peak_mib', 'peak_is', 'memory_ratio'))
+    return dict(
+        peak_mib=peak[0] / MIB,
+        peak_is=peak[1],
+        # None where ours is below what can be told apart.
+        memory_ratio=peak[0] / ours[0] if ours[0] else None,
+    )
+
+
+def _side_by_side(rows: Sequence[dict], figure: str, ratio: str) -> str:
+    """A table with a row for each size and a column for each form."""
+    sizes: dict[tuple, dict] = {}
+    for row in rows:
+        is_ours = row['form'] == row['loss']
+        size = sizes.setdefault(
+            (row['loss'], row['place'], row['size']),
+            {'loss': row['loss'], 'at': row['place'], 'size': row['size']},
+        )
+        notes = [] if is_ours or row[ratio] is None else [times(row[ratio])]
+        if figure == 'peak_mib' and row['peak_is'] == 'computed':
+            notes.append('computed')
+        text = _brief(row[figure])
+        size['ours' if is_ours else row['form']] = (
+            f'**{text}**' if is_ours else text
+        ) + (f' ({", ".join(notes)})' if notes else '')
+    forms = list(
+        dict.fromkeys(form for size in sizes.values() for form in size)
+    )
+    return table(sizes.values(), [(form, form, 's') for form in forms])
+
+
+def _brief(figure: float | None) -> str:
+    """Three digits, or all in front of the point."""
+    if figure is None:
+        return '-'
+    return f'{figure:.0f}' if figure >= 100 else f'{figure:.3g}'
 
 
 def _with_peak(row: dict) -> dict:
     """A row whose peak says if it was computed."""
+    if row['peak_mib'] is None:
+        return {**row, 'peak': '-'}
     note = ' (computed)' if row['peak_is'] == 'computed' else ''
     return {**row, 'peak': f'{row["peak_mib"]:.1f}{note}'}

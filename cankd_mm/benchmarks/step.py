@@ -3,7 +3,8 @@
 Random weights and random images; nothing is downloaded. The lower bound of
 any method on a pair is the student's step and the forward of the teacher's
 backbone, neck or (where a head is recorded) whole, without gradients: no
-recorders, no loss, nothing else.
+recorders, no loss, nothing else. MMRazor's algorithms take the same loss;
+`as printed` gives it CanKD's formula with all affinities, as published.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
@@ -21,6 +23,7 @@ from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from cankd_mm.benchmarks.forms import cankd_as_printed
 from cankd_mm.benchmarks.hardware import hardware, on_gpu, sentence
 from cankd_mm.benchmarks.losses import add_clock
 from cankd_mm.benchmarks.measuring import (
@@ -34,11 +37,13 @@ from cankd_mm.benchmarks.random_batch import (
     segmentation_batch,
 )
 from cankd_mm.benchmarks.report import table, times, write
+from cankd_mm.losses import CanKDLoss
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.model_config import build_model
 
 GIB = 2**30
 STUDENT, BOUND = 'student alone', 'student and teacher features'
+AS_PRINTED = 'SingleTeacherDistill, as printed'
 #: Config, height, width and images of a batch.
 PAIRS = (
     ('configs/digits/cankd_retinanet.py', 96, 96, 16),
@@ -258,10 +263,22 @@ def training_steps(
         'teacher_dtype': options.teacher_dtype,
     }
     theirs = dict(distiller={'_scope_': 'mmrazor', **model['distiller']})
-    algorithms = [ours, dict(theirs, type='mmrazor.SingleTeacherDistill')]
+    single = dict(theirs, type='mmrazor.SingleTeacherDistill')
+    algorithms = {'FrozenTeacherDistill': ours}
+    if options.teacher_dtype is None:
+        algorithms['FrozenTeacherDistill, lean teacher'] = {
+            **ours,
+            'teacher_dtype': 'bfloat16',
+            'teacher_channels_last': True,
+        }
+    algorithms['SingleTeacherDistill'] = single
     if stops_behind(model) != 'head':
-        algorithms.append(dict(theirs, type='mmrazor.FpnTeacherDistill'))
-    for algorithm in algorithms:
+        fpn = dict(theirs, type='mmrazor.FpnTeacherDistill')
+        algorithms['FpnTeacherDistill'] = fpn
+    losses = model['distiller']['distill_losses'].values()
+    if any(loss['type'].endswith('CanKDLoss') for loss in losses):
+        algorithms[AS_PRINTED] = single
+    for name, algorithm in algorithms.items():
         built = MODELS.build(
             {
                 **algorithm,
@@ -269,8 +286,21 @@ def training_steps(
                 'teacher': copy.deepcopy(teacher),
             }
         )
-        steps[type(built).__name__] = _step(built, batch, options)
+        if name == AS_PRINTED:
+            use_printed_formula(built.distiller)
+        steps[name] = _step(built, batch, options)
     return steps
+
+
+def use_printed_formula(distiller: nn.Module) -> None:
+    """Makes every CanKD loss compute as it is printed."""
+    for loss in distiller.distill_losses.values():
+        if isinstance(loss, CanKDLoss):
+            loss.forward = partial(_as_printed, loss)
+
+
+def _as_printed(loss: CanKDLoss, s_feature, t_feature) -> Tensor:
+    return cankd_as_printed(loss, s_feature, t_feature)
 
 
 def initialised(cfg: dict, key: str) -> BaseModel:

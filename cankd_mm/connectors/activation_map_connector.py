@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
 from cankd_mm.utils.arguments import as_pair, check_flag, check_mixture
-from cankd_mm.utils.levels import full_precision, map_levels, no_autocast
+from cankd_mm.utils.levels import map_levels, no_autocast
 
 
 @MODELS.register_module()
@@ -86,7 +86,6 @@ class ActivationMapConnector(BaseConnector):
 
     def _map(self, level: Tensor) -> Tensor:
         grid = self.grid or coarse_grid(level, level)
-        (level,) = full_precision(level)
         with no_autocast(level):
             vector = activation_map(
                 level, grid, self.avg_weight, self.max_weight

@@ -115,6 +115,36 @@ def instance_norm_mse(
     return _InstanceNormMSE.apply(student, teacher, eps)
 
 
+def instance_norm_mse_of_moments(
+    variance: Tensor,
+    covariance: Tensor,
+    teacher_variance: Tensor,
+    eps: float = 1e-5,
+) -> Tensor:
+    """:func:`instance_norm_mse` of two maps of which the moments are known.
+
+    Args:
+        variance: Of each channel of the student, biased.
+        covariance: Of each channel with the same of the teacher, biased.
+        teacher_variance: Of each channel of the teacher, biased.
+        eps: Added to the variances. Defaults to 1e-5.
+
+    Returns:
+        A scalar.
+
+    Shape:
+        - variance, covariance, teacher_variance: :math:`(B, C)`
+        - output: scalar
+    """
+    scale = (variance + eps).rsqrt()
+    teacher_scale = (teacher_variance + eps).rsqrt()
+    return (
+        variance * scale.square()
+        + teacher_variance * teacher_scale.square()
+        - 2 * covariance * scale * teacher_scale
+    ).mean()
+
+
 class _InstanceNormMSE(torch.autograd.Function):
     """Keeps both maps and nothing else; makes every chunk of norms anew."""
 

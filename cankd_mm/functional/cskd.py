@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cankd_mm.functional.window_mean import window_mean
+
 _SCHEDULES: dict[str, Callable[[float], float]] = {
     'linear': lambda progress: 1 - progress,
     'quadratic': lambda progress: (1 - progress) ** 2,
@@ -120,7 +122,7 @@ def cumulative_fusion(
         )
     if global_logits is None:
         global_logits = local_logits.mean((2, 3), keepdim=True)
-    return alpha * local_logits + (1 - alpha) * global_logits
+    return torch.lerp(global_logits, local_logits, alpha)
 
 
 def softmax_divergence(
@@ -229,8 +231,8 @@ def average_to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
     height, width = x.shape[2:]
     if height % grid[0] or width % grid[1]:
         return F.adaptive_avg_pool2d(x, grid)
-    # The same, and deterministic on a GPU.
-    return F.avg_pool2d(x, (height // grid[0], width // grid[1]))
+    # The same, faster, and deterministic on a GPU.
+    return window_mean(x, (height // grid[0], width // grid[1]))
 
 
 def class_presence(
@@ -281,37 +283,55 @@ def valid_cells(
     return average_to_grid(known, grid).squeeze(1) >= 0.5
 
 
-def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
+def masked_mean(x: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean over the valid positions of the whole batch; 0 without any.
+
+    Args:
+        x: Values.
+        valid: Which of them count. Defaults to None, all.
 
     Shape:
         - x, valid: :math:`(B, h, w)`
         - output: scalar
     """
+    if valid is None:
+        return x.mean()
     return x.where(valid, 0).sum() / valid.sum().clamp(min=1)
 
 
-def average_image(x: Tensor, valid: Tensor) -> Tensor:
+def average_image(x: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean of each image over its valid positions; 0 without any.
+
+    Args:
+        x: Maps of values.
+        valid: Which positions count. Defaults to None, all.
 
     Shape:
         - x: :math:`(B, K, h, w)`
         - valid: :math:`(B, h, w)`
         - output: :math:`(B, K, 1, 1)`
     """
+    if valid is None:
+        return x.mean((2, 3), keepdim=True)
     valid = valid.unsqueeze(1)
     count = valid.sum((2, 3), keepdim=True).clamp(min=1)
     return x.where(valid, 0).sum((2, 3), keepdim=True) / count
 
 
-def strongest_in_image(x: Tensor, valid: Tensor) -> Tensor:
+def strongest_in_image(x: Tensor, valid: Tensor | None = None) -> Tensor:
     """Maximum of each image over its valid positions; 0 without any.
+
+    Args:
+        x: Maps of values.
+        valid: Which positions count. Defaults to None, all.
 
     Shape:
         - x: :math:`(B, K, h, w)`
         - valid: :math:`(B, h, w)`
         - output: :math:`(B, K, 1, 1)`
     """
+    if valid is None:
+        return x.amax((2, 3), keepdim=True)
     valid = valid.unsqueeze(1)
     lowest = torch.finfo(x.dtype).min
     strongest = x.where(valid, lowest).amax((2, 3), keepdim=True)

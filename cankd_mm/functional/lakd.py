@@ -8,6 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cankd_mm.functional.channel_sums import (
+    absolute_sum,
+    channel_sums,
+    squared_distance,
+)
+
 # A map whose norm is below this is not blown up to norm 1.
 _EPS = 1e-6
 
@@ -51,11 +57,7 @@ def coarse_activation(
             f'{tuple(feature.shape)}: bring tokens or vectors to a map with '
             'a connector'
         )
-    # Twice as fast as the 1-norm of torch.linalg.
-    summed = feature.abs().sum(1, keepdim=True)
-    return avg_weight * F.adaptive_avg_pool2d(
-        summed, grid
-    ) + max_weight * F.adaptive_max_pool2d(summed, grid)
+    return _pooled(absolute_sum(feature), grid, avg_weight, max_weight)
 
 
 def activation_map(
@@ -86,8 +88,7 @@ def activation_map(
     Source: LAKD (arXiv 2408.11478); the norm is our completion. Without it
     the map would grow with the number of channels.
     """
-    coarse = coarse_activation(feature, grid, avg_weight, max_weight)
-    return F.normalize(coarse.flatten(1), dim=1, eps=_EPS)
+    return _unit(coarse_activation(feature, grid, avg_weight, max_weight))
 
 
 def coarse_grid(student: Tensor, teacher: Tensor) -> tuple[int, int]:
@@ -157,7 +158,7 @@ def attention_loss(
     grid = coarse_grid(student, teacher)
     ours = activation_map(student, grid, avg_weight, max_weight)
     theirs = activation_map(teacher, grid, avg_weight, max_weight)
-    return (ours - theirs).square().sum(1).mean()
+    return _squared_error(ours, theirs)
 
 
 def spatial_weights(
@@ -230,10 +231,83 @@ def feature_loss(
         )
     grid = common_grid(student, teacher)
     student, teacher = (
-        x if x.shape[-2:] == grid else F.adaptive_avg_pool2d(x, grid)
+        x if x.shape[-2:] == grid else _averaged(x, grid)
         for x in (student, teacher)
     )
-    squared = (student - teacher).square()
+    return _mean(squared_distance(student, teacher), student, weights)
+
+
+def feature_and_attention_loss(
+    student: Tensor,
+    projected: Tensor,
+    teacher: Tensor,
+    avg_weight: float = 0.5,
+    max_weight: float = 0.5,
+) -> tuple[Tensor, Tensor]:
+    """Both terms of a local module.
+
+    Where the student is compared as it is, on the teacher's grid, each pass
+    reads it once and one gradient is written for both terms.
+
+    Args:
+        student: A feature map.
+        projected: The same with the teacher's channels; the student itself
+            where it has them.
+        teacher: A feature map, on any grid.
+        avg_weight: Weight of average pooling. Defaults to 0.5.
+        max_weight: Weight of max pooling. Defaults to 0.5.
+
+    Returns:
+        :func:`feature_loss` of ``projected`` and :func:`attention_loss` of
+        ``student``, two scalars.
+
+    Shape:
+        - student: :math:`(B, C_S, H_S, W_S)`
+        - projected: :math:`(B, C_T, H_S, W_S)`
+        - teacher: :math:`(B, C_T, H_T, W_T)`
+    """
+    mix = avg_weight, max_weight
+    if projected is not student or student.shape != teacher.shape:
+        return (
+            feature_loss(projected, teacher),
+            attention_loss(student, teacher, *mix),
+        )
+    grid = coarse_grid(student, teacher)
+    *active, distance = channel_sums(student, teacher)
+    ours, theirs = _unit(_pooled(torch.cat(active), grid, *mix)).chunk(2)
+    return _mean(distance, student), _squared_error(ours, theirs)
+
+
+def _pooled(
+    active: Tensor, grid: tuple[int, int], avg_weight: float, max_weight: float
+) -> Tensor:
+    """Average and max pooling of a map of one channel, mixed."""
+    average = F.adaptive_avg_pool2d(active, grid)
+    return avg_weight * average + max_weight * F.adaptive_max_pool2d(
+        active, grid
+    )
+
+
+def _unit(coarse: Tensor) -> Tensor:
+    """One vector of norm 1 for each image."""
+    return F.normalize(coarse.flatten(1), dim=1, eps=_EPS)
+
+
+def _squared_error(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Squared distance of two vectors, the mean over images."""
+    return (ours - theirs).square().sum(1).mean()
+
+
+def _averaged(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A map on a coarser grid, in at least float32."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return F.adaptive_avg_pool2d(x.to(dtype), grid)
+
+
+def _mean(
+    distance: Tensor, feature: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Weighted mean over a feature's elements from sums over its channels."""
     if weights is not None:
-        squared = squared * weights
-    return torch.mean(squared)
+        distance = distance * weights
+    return distance.mean() / feature.size(1)

@@ -4,8 +4,13 @@ Shapes: B images, C channels, H x W positions; L tokens of d channels, which
 attend to one another.
 """
 
+from math import ceil, gcd
+
 import torch.nn.functional as F
 from torch import Tensor
+
+from cankd_mm.functional.channel_chunks import number_of_chunks
+from cankd_mm.functional.window_mean import window_mean
 
 AXES = ('teacher', 'student')
 
@@ -138,6 +143,36 @@ def patch_grid(x: Tensor, patch_size: tuple[int, int]) -> tuple[int, int]:
     return x.size(2) // height, x.size(3) // width
 
 
+def patch_strips(
+    x: Tensor, patch_size: tuple[int, int], patches_per_group: int = 1
+) -> list[int]:
+    """Cuts a large map between groups of patches, from top to bottom.
+
+    No group attends to another: attention in strips is that in the map.
+
+    Args:
+        x: A feature map.
+        patch_size: Height and width of a patch, in positions.
+        patches_per_group: Patches that share one softmax. Defaults to 1.
+
+    Returns:
+        The heights of the strips; that of the map alone where it is small, or
+        where every cut would go through a group.
+
+    Shape:
+        - x: :math:`(B, C, H, W)`
+
+    Raises:
+        ValueError: ``x`` has other than four dimensions.
+    """
+    height, _ = _fitting('patch_size', patch_size, x)
+    rows, columns = patch_grid(x, patch_size)
+    whole = patches_per_group // gcd(patches_per_group, columns)
+    step = ceil(rows / number_of_chunks(x) / whole) * whole
+    above = (ceil(rows / step) - 1) * [step * height]
+    return [*above, x.size(2) - sum(above)]
+
+
 def anchor_points(x: Tensor, stride: tuple[int, int]) -> Tensor:
     """Averages a map over windows, one token each.
 
@@ -161,9 +196,13 @@ def anchor_points(x: Tensor, stride: tuple[int, int]) -> Tensor:
     Source: TaT (arXiv 2205.10793), equation 6.
     """
     stride = _fitting('stride', stride, x)
-    if stride != (1, 1):
-        x = F.avg_pool2d(x, stride)
-    return x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
+    return (
+        window_mean(x, stride)
+        .flatten(2)
+        .transpose(1, 2)
+        .unsqueeze(1)
+        .contiguous()
+    )
 
 
 def _fitting(name: str, size: tuple[int, int], x: Tensor) -> tuple[int, int]:

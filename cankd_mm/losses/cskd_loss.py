@@ -229,7 +229,7 @@ class CSKDLoss(nn.Module):
         t_image, t_known = self._image(teachers, t, labels)
         image = cskd.masked_mean(
             self._divergence(s_image, self._target(t_image)),
-            s_known & t_known,
+            None if labels is None else s_known & t_known,
         )
         return alpha * cells + (1 - alpha) * image
 
@@ -248,7 +248,7 @@ class CSKDLoss(nn.Module):
         levels: tuple[Tensor, ...],
         cells: Tensor,
         labels: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """Class logits of the image, and whether any of it is known.
 
         The image is pooled from the finest grid of its levels, which that of
@@ -263,7 +263,8 @@ class CSKDLoss(nn.Module):
             if self.activation == 'softmax'
             else cskd.strongest_in_image
         )
-        return pool(cells, valid), valid.flatten(1).any(1)[:, None, None]
+        known = None if valid is None else valid.any(2, True).any(1, True)
+        return pool(cells, valid), known
 
     def _target(self, logits: Tensor) -> Tensor:
         """What is fused: logits under softmax, else probabilities."""
@@ -282,12 +283,11 @@ class CSKDLoss(nn.Module):
 
     # ---------------------------------------------------------------- inputs
 
-    def _valid(self, labels: Tensor | None, cells: Tensor) -> Tensor:
-        """Cells that count, (B, g, g')."""
-        grid = tuple(cells.shape[2:])
+    def _valid(self, labels: Tensor | None, cells: Tensor) -> Tensor | None:
+        """Cells that count, (B, g, g'); None for all."""
         if labels is None:
-            shape = (cells.size(0), *grid)
-            return torch.ones(shape, dtype=torch.bool, device=cells.device)
+            return None
+        grid = tuple(cells.shape[2:])
         if labels.dim() == 4:
             labels = labels.squeeze(1)
         if labels.dim() != 3:

@@ -6,8 +6,8 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.functional.lakd import (
-    attention_loss,
     common_grid,
+    feature_and_attention_loss,
     feature_loss,
     spatial_weights,
 )
@@ -20,7 +20,7 @@ from cankd_mm.utils.arguments import (
 from cankd_mm.utils.levels import (
     as_levels,
     check_pair,
-    full_precision,
+    full_type,
     no_autocast,
 )
 
@@ -175,7 +175,7 @@ class LAKDLoss(nn.Module):
         count = len(self.projections)
         students = as_levels(s_feature, count, 's_feature')
         teachers = as_levels(t_feature, count, 't_feature')
-        features = attention = 0.0
+        loss = 0.0
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             check_pair(
                 s,
@@ -185,22 +185,27 @@ class LAKDLoss(nn.Module):
                 index,
                 same_grid=False,
             )
-            s, t = full_precision(s, t.detach())
             with no_autocast(s):
-                projected = self.projections[index](s)
-                features = features + feature_loss(projected, t)
-                attention = attention + self._attention(s, projected, t)
-        return self.loss_weight * (
-            self.feature_weight * features
-            + self.attention_weight * attention / count
-        )
+                loss = loss + self._module_loss(index, s, t.detach())
+        return self.loss_weight * loss
 
-    def _attention(self, s: Tensor, projected: Tensor, t: Tensor) -> Tensor:
+    def _module_loss(self, index: int, s: Tensor, t: Tensor) -> Tensor:
+        """The terms of one local module, weighted and summed."""
+        projection = self.projections[index]
+        if isinstance(projection, nn.Identity):
+            projected = s
+        else:
+            s = s.to(full_type(s, t))
+            projected = projection(s)
         mix = (self.avg_weight, self.max_weight)
-        if self.mode == 'match':
-            return attention_loss(s, t, *mix)
-        weights = spatial_weights(t, common_grid(s, t), *mix)
-        return feature_loss(projected, t, weights)
+        attention_weight = self.attention_weight / len(self.projections)
+        if self.mode == 'weight':
+            # Both terms are means of one distance, weighted differently.
+            weights = spatial_weights(t, common_grid(s, t), *mix)
+            weights = self.feature_weight + attention_weight * weights
+            return feature_loss(projected, t, weights)
+        features, attention = feature_and_attention_loss(s, projected, t, *mix)
+        return self.feature_weight * features + attention_weight * attention
 
 
 def _channels(name: str, channels: int | Sequence[int]) -> tuple[int, ...]:

@@ -6,12 +6,14 @@ from math import prod
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from cankd_mm.functional.tat import (
     AXES,
     anchor_points,
     patch_grid,
     patch_groups,
+    patch_strips,
     target_aware_attention,
 )
 from cankd_mm.utils.arguments import (
@@ -331,25 +333,45 @@ class TaTLoss(nn.Module):
         if patch_size is None and stride is None:
             return self._mean_square(maps, lambda x: anchor_points(x, (1, 1)))
         loss = 0.0
-        if patch_size is not None:
-            loss = loss + self.patch_weight * self._patch_term(
-                maps, patch_size
-            )
+        # The first term's gradients are the last: no full map of them is kept
+        # while the patches', which take more memory, are made.
         if stride is not None:
             loss = loss + self.anchor_weight * self._mean_square(
                 maps, lambda x: anchor_points(x, stride)
             )
+        if patch_size is not None:
+            loss = loss + self.patch_weight * self._patch_term(
+                maps, patch_size
+            )
         return loss
 
     def _patch_term(self, maps: Sequence[Tensor], patch_size: Size) -> Tensor:
-        """Mean square over whole patches, whatever fills the last group."""
+        """Mean square over whole patches, whatever fills the last group.
+
+        Tokens and attention of a large map are made strip by strip, and again
+        in the backward pass, so that no map of tokens is kept.
+        """
         per_group = self.patches_per_group
-        mean = self._mean_square(
-            maps, lambda x: patch_groups(x, patch_size, per_group)
+        target = maps[-1]
+
+        def mean(*strip: Tensor) -> Tensor:
+            """The share of a strip in the mean of the map."""
+            patches = prod(patch_grid(strip[-1], patch_size))
+            filled = patches + -patches % per_group
+            return self._mean_square(
+                strip, lambda x: patch_groups(x, patch_size, per_group)
+            ) * (filled / prod(patch_grid(target, patch_size)))
+
+        heights = patch_strips(target, patch_size, per_group)
+        if len(heights) == 1:
+            return mean(*maps)
+        strips = zip(*(x.split(heights, 2) for x in maps), strict=True)
+        return sum(
+            checkpoint(
+                mean, *strip, use_reentrant=False, preserve_rng_state=False
+            )
+            for strip in strips
         )
-        patches = prod(patch_grid(maps[-1], patch_size))
-        filled = patches + -patches % per_group
-        return mean * (filled / patches)
 
     def _mean_square(
         self,

@@ -5,8 +5,10 @@ import torch
 from mmengine.logging import MessageHub
 
 from cankd_mm.benchmarks import measuring
-from cankd_mm.benchmarks.forms import OTHERS, OURS
+from cankd_mm.benchmarks.forms import OTHERS, OURS, cankd_as_printed
+from cankd_mm.benchmarks.losses import PRINTED, SIZES
 from cankd_mm.benchmarks.measuring import Settings
+from cankd_mm.losses import CanKDLoss
 
 DOUBLE = Settings(dtype='float64')
 SHAPES = {
@@ -43,6 +45,31 @@ def test_form_as_printed_equals_the_loss(loss, student, teacher):
     )
     torch.testing.assert_close(ours, printed, rtol=0, atol=1e-10)
     assert ours[1]['feature'].abs().max() > 1e-6
+
+
+def test_printed_form_of_several_levels_equals_the_loss():
+    torch.manual_seed(0)
+    loss = CanKDLoss(4, num_levels=2).double()
+    for parameter in loss.parameters():
+        torch.nn.init.normal_(parameter)
+    s, t = (
+        [torch.randn(2, 4, size, size).double() for size in (8, 6)]
+        for _ in range(2)
+    )
+    torch.testing.assert_close(cankd_as_printed(loss, s, t), loss(s, t))
+
+
+@pytest.mark.parametrize(
+    'case',
+    [case for case in SIZES['paper'] if case.place != 'P2'],
+    ids=lambda case: f'{case.loss}, {case.place}, {case.student}',
+)
+def test_no_loss_needs_more_memory_than_its_formula(case):
+    ours, printed = (
+        measuring.computed_peak(case.forms[name], *case.shapes, Settings())
+        for name in (case.loss, PRINTED)
+    )
+    assert ours <= printed + 1024  # scalars
 
 
 def test_fusion_as_printed_follows_the_progress_of_the_training():

@@ -30,7 +30,7 @@ def three_copies(loss, s, t):
 COPIES = Form(nothing, three_copies)
 
 
-def test_rounds_are_in_turns_and_the_first_one_is_not_counted():
+def test_rounds_go_to_and_fro_and_the_first_one_is_not_counted():
     calls = []
 
     def call(name):
@@ -40,8 +40,8 @@ def test_rounds_are_in_turns_and_the_first_one_is_not_counted():
     results = measuring.in_turns(
         {name: lambda name=name: call(name) for name in 'ab'}, 3, 60.0
     )
-    assert ''.join(calls) == 'abababab'
-    assert results == dict(a=[3, 5, 7], b=[4, 6, 8])
+    assert ''.join(calls) == 'abbaabba'
+    assert results == dict(a=[4, 5, 8], b=[3, 6, 7])
 
 
 def test_a_round_counts_however_long_it_takes():

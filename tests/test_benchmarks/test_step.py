@@ -46,8 +46,10 @@ def test_every_step_can_be_taken_again_and_again(make, batch):
         STUDENT,
         BOUND,
         'FrozenTeacherDistill',
+        'FrozenTeacherDistill, lean teacher',
         'SingleTeacherDistill',
         'FpnTeacherDistill',
+        'SingleTeacherDistill, as printed',
     ]
     for step in steps.values():
         step()

@@ -9,6 +9,7 @@ from cankd_mm.functional.lakd import (
     activation_map,
     attention_loss,
     coarse_grid,
+    feature_and_attention_loss,
     feature_loss,
     spatial_weights,
 )
@@ -224,3 +225,19 @@ def test_spatial_weights_have_mean_one_and_follow_the_activation():
 
 def test_spatial_weights_of_an_image_without_activation_are_zero():
     assert not spatial_weights(torch.zeros(1, 3, 8, 8), (8, 8)).any()
+
+
+@pytest.mark.parametrize('same', [True, False])
+@pytest.mark.parametrize('t_grid', [(6, 8), (9, 5)])
+def test_both_terms_at_once_are_the_terms_on_their_own(same, t_grid):
+    s, t = _random(2, 3, 6, 8), _random(2, 3, *t_grid, seed=1).detach()
+    projected = s if same else 2 * s
+    features, attention = feature_and_attention_loss(s, projected, t, 0.3, 0.7)
+    apart = feature_loss(projected, t), attention_loss(s, t, 0.3, 0.7)
+    torch.testing.assert_close((features, attention), apart)
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * features + attention, s, retain_graph=True),
+        torch.autograd.grad(3 * apart[0] + apart[1], s),
+        rtol=0,
+        atol=1e-12,
+    )

@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cankd_mm.functional import channel_chunks
 from cankd_mm.functional.tat import (
     anchor_points,
     patch_groups,
+    patch_strips,
     target_aware_attention,
 )
 
@@ -177,6 +179,33 @@ def test_groups_do_not_reach_one_another():
     # Group 1 is the third and fourth patch of the first row.
     assert x.grad[:, :, :4, 8:].count_nonzero() == 3 * 4 * 8
     assert x.grad.count_nonzero() == 3 * 4 * 8
+
+
+@pytest.mark.parametrize(
+    'size, per_group, elements, expected',
+    [
+        ((16, 12), 1, 10**6, [16]),  # small
+        ((16, 12), 1, 576, [8, 8]),
+        ((18, 13), 1, 1, [4, 4, 4, 6]),  # the last one has the rest
+        ((16, 12), 2, 1, [8, 8]),  # two rows of 3 patches are 3 groups
+        ((20, 12), 6, 1, [8, 8, 4]),  # the last group is not full
+        ((16, 12), 8, 1, [16]),  # groups end at the bottom alone
+        ((3, 2), 1, 1, [3]),
+    ],
+)
+def test_strips_end_between_groups(
+    size, per_group, elements, expected, monkeypatch
+):
+    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    x = tokens(2, 3, *size)
+    heights = patch_strips(x, (4, 4), per_group)
+    assert heights == expected
+    groups = [
+        patch_groups(strip, (4, 4), per_group) for strip in x.split(heights, 2)
+    ]
+    torch.testing.assert_close(
+        torch.cat(groups, 1), patch_groups(x, (4, 4), per_group)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,30 @@ from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cankd_mm.functional import channel_chunks
-from cankd_mm.losses import CanKDLoss, cankd_loss
+from cankd_mm.losses import CanKDLoss, cross_non_local
 from tests.autocast import BFLOAT16, FLOAT16
 
 BRANCH = ('theta', 'phi', 'g', 'out_proj')
 
 
-@pytest.fixture(params=[False, True], ids=['steps', 'sums'])
-def by_sums(request, monkeypatch):
-    """Small maps go the way of large ones, in several chunks."""
-    if request.param:
-        monkeypatch.setattr(cankd_loss, 'SMALL_MAP', 0)
-        monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 400)
+@pytest.fixture(params=['steps', 'chunks', 'covariances'])
+def way(request, monkeypatch):
+    """Small maps go one of the ways that a level can take."""
+    take(request.param, monkeypatch)
     return request.param
+
+
+def take(way, monkeypatch):
+    """Makes every level go one way, in several chunks where it has them."""
+    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 400)
+    monkeypatch.setattr(
+        cross_non_local, 'SMALL_MAP', 0 if way == 'chunks' else 2**20
+    )
+    monkeypatch.setattr(
+        cross_non_local,
+        'POSITIONS_PER_CHANNEL',
+        0 if way == 'covariances' else 2**20,
+    )
 
 
 def make_loss(in_channels=6, trained=True, **kwargs):
@@ -139,7 +150,7 @@ class LargestTensor(TorchDispatchMode):
     ],
 )
 def test_equals_the_printed_formula(
-    shape, num_levels, sub_sample, use_norm, by_sums
+    shape, num_levels, sub_sample, use_norm, way
 ):
     switches = dict(sub_sample=sub_sample, use_norm=use_norm)
     loss = make_loss(shape[1], num_levels=num_levels, **switches)
@@ -155,7 +166,7 @@ def test_equals_the_printed_formula(
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_gradients_equal_finite_differences(by_sums):
+def test_gradients_equal_finite_differences(way):
     loss = make_loss(4, inter_channels=3)
     (student,), (teacher,) = make_features((2, 4, 5, 6))
     parameters = dict(loss.named_parameters())
@@ -175,7 +186,7 @@ def test_block_is_the_identity_at_initialisation(use_norm):
 
 
 @pytest.mark.parametrize('use_norm', [True, False])
-def test_equals_instance_norm_mse_at_initialisation(use_norm, by_sums):
+def test_equals_instance_norm_mse_at_initialisation(use_norm, way):
     loss = make_loss(trained=False, use_norm=use_norm, loss_weight=3.0)
     (student,), (teacher,) = make_features((2, 6, 8, 10))
     value = loss(student, teacher)
@@ -199,7 +210,7 @@ def test_the_authors_ten_is_our_five():
     torch.testing.assert_close(loss(student, teacher), 10 * half_mse)
 
 
-def test_only_gamma_moves_at_the_first_step(by_sums):
+def test_only_gamma_moves_at_the_first_step(way):
     loss = make_loss(trained=False)
     loss(*make_features((2, 6, 8, 10))).backward()
     block = loss.levels[0]
@@ -219,7 +230,7 @@ def test_only_the_last_weight_moves_at_the_first_step_without_norm():
     assert block.out_proj.weight.grad.abs().max() > 1e-6
 
 
-def test_whole_branch_moves_after_the_first_step(by_sums):
+def test_whole_branch_moves_after_the_first_step(way):
     loss = make_loss(trained=False)
     features = make_features((2, 6, 8, 10))
     optimizer = torch.optim.SGD(loss.parameters(), lr=0.1)
@@ -306,7 +317,7 @@ def test_positions_of_the_student_do_not_mix():
     assert torch.equal(moved, expected)
 
 
-def test_norm_absorbs_the_scale_of_the_branch(by_sums):
+def test_norm_absorbs_the_scale_of_the_branch(way):
     loss = make_loss()
     loss.levels[0].out_norm.eps = 1e-60
     features = make_features((2, 6, 8, 10))
@@ -348,7 +359,7 @@ def test_single_tensor_counts_as_one_level():
     )
 
 
-def test_teacher_gets_no_gradient(by_sums):
+def test_teacher_gets_no_gradient(way):
     loss = make_loss()
     (student,), (teacher,) = make_features((2, 6, 8, 10))
     source = teacher.clone().requires_grad_()
@@ -357,7 +368,7 @@ def test_teacher_gets_no_gradient(by_sums):
     assert student.grad.abs().max() > 0
 
 
-def test_forms_nothing_larger_than_the_feature_map(by_sums):
+def test_forms_nothing_larger_than_the_feature_map(way):
     loss = CanKDLoss(8)
     student, teacher = torch.randn(2, 2, 8, 24, 20)
     student.requires_grad_()
@@ -366,13 +377,14 @@ def test_forms_nothing_larger_than_the_feature_map(by_sums):
     assert largest.numel == student.numel()
 
 
+@pytest.mark.parametrize('shape', [(2, 16, 12, 14), (2, 32, 5, 8)])
 @pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
-def test_autocast_changes_nothing(dtype, by_sums):
+def test_autocast_changes_nothing(shape, dtype, way):
     # Large features: a product of three of them overflows float16.
     torch.manual_seed(0)
-    loss = CanKDLoss(16)
+    loss = CanKDLoss(shape[1])
     torch.nn.init.ones_(loss.levels[0].out_norm.weight)
-    student, teacher = 100 * torch.randn(2, 2, 16, 12, 14).to(dtype)
+    student, teacher = 100 * torch.randn(2, *shape).to(dtype)
     student.requires_grad_()
     with torch.autocast('cpu', dtype=dtype):
         value = loss(student, teacher)
@@ -401,24 +413,23 @@ def test_large_maps_keep_less_than_one_copy_for_the_backward_pass():
     assert sum(kept.values()) < student.untyped_storage().nbytes()
 
 
+@pytest.mark.parametrize('way', ['chunks', 'covariances'])
 @pytest.mark.parametrize('steps', [1, 3])
-def test_running_statistics_are_those_of_batch_norm(steps, monkeypatch):
-    plain, by_sums = make_loss(), make_loss()
+def test_running_statistics_are_those_of_batch_norm(steps, way, monkeypatch):
+    found = {}
     features = make_features((2, 6, 8, 10))
-    for _ in range(steps):
-        plain(*features)
-    monkeypatch.setattr(cankd_loss, 'SMALL_MAP', 0)
-    for _ in range(steps):
-        by_sums(*features)
+    for name in ('steps', way):
+        take(name, monkeypatch)
+        loss = make_loss()
+        for _ in range(steps):
+            loss(*features)
+        found[name] = dict(loss.named_buffers())
     torch.testing.assert_close(
-        dict(by_sums.named_buffers()),
-        dict(plain.named_buffers()),
-        rtol=1e-12,
-        atol=1e-12,
+        found[way], found['steps'], rtol=1e-12, atol=1e-12
     )
 
 
-def test_evaluation_uses_the_running_statistics(by_sums):
+def test_evaluation_uses_the_running_statistics(way):
     loss = make_loss().eval()
     (student,), (teacher,) = make_features((2, 6, 8, 10))
     enriched = loss.levels[0](student, teacher)

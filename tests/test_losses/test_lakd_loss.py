@@ -138,7 +138,25 @@ def test_autocast_does_not_lower_the_precision():
 
 def test_half_precision_sums_of_many_channels_do_not_overflow():
     s = torch.full((1, 2048, 8, 8), 60.0, dtype=torch.float16)
-    assert LAKDLoss(2048, 2048)(s, s + 1).isfinite()
+    s.requires_grad_()
+    loss = LAKDLoss(2048, 2048)(s, s + 1)
+    loss.backward()
+    assert loss.isfinite()
+    assert s.grad.isfinite().all()
+    assert s.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize('mode', ['match', 'weight'])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_features_give_the_loss_of_their_values(mode, dtype):
+    s, t = (x.to(dtype) for x in _maps((2, 4, 8, 8), (2, 4, 6, 8)))
+    exact = s.float().requires_grad_()
+    s.requires_grad_()
+    loss = LAKDLoss(4, 4, mode=mode)
+    values = loss(s, t), loss(exact, t.float())
+    torch.testing.assert_close(*values)
+    sum(values).backward()
+    torch.testing.assert_close(s.grad, exact.grad.to(dtype))
 
 
 def test_longer_tuples_are_used_from_their_start():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmrazor.registry import MODELS
 
+from cankd_mm.functional import channel_chunks
 from cankd_mm.losses import TaTLoss
 from tests.autocast import BFLOAT16, FLOAT16
 
@@ -146,6 +147,14 @@ def loss_by_loops(loss, s, t, patch_size, per_group, stride, axis):
     return loss.loss_weight * total
 
 
+@pytest.fixture(params=[False, True], ids=['at once', 'in strips'])
+def strips(request, monkeypatch):
+    """Patches of small maps are taken as those of large ones."""
+    if request.param:
+        monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 1)
+    return request.param
+
+
 @pytest.mark.parametrize('axis', ['teacher', 'student'])
 @pytest.mark.parametrize('per_group', [1, 2, 4])
 @pytest.mark.parametrize(
@@ -160,7 +169,7 @@ def loss_by_loops(loss, s, t, patch_size, per_group, stride, axis):
         pytest.param((5, 7), None, None, id='one to all'),
     ],
 )
-def test_equals_the_loops(size, patch_size, stride, per_group, axis):
+def test_equals_the_loops(size, patch_size, stride, per_group, axis, strips):
     loss = make_loss(
         patch_size=patch_size,
         patches_per_group=per_group,
@@ -181,6 +190,23 @@ def test_equals_the_loops(size, patch_size, stride, per_group, axis):
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_large_maps_keep_no_tokens():
+    loss = TaTLoss(8, 8, patch_size=(4, 4))
+    s, t = torch.randn(2, 1, 8, 512, 512)
+    s.requires_grad_()
+    kept = {}
+
+    def keep(x):
+        storage = x.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss(s, t)
+    # Features, and in front of the norms query, key and value.
+    assert sum(kept.values()) < 5.5 * t.untyped_storage().nbytes()
 
 
 # ------------------------------------------------------------- embeddings
@@ -298,7 +324,7 @@ def test_any_map_gives_a_finite_loss_that_trains(size, norm, dtype):
 
 
 @pytest.mark.parametrize('dtype', [FLOAT16, BFLOAT16])
-def test_autocast_changes_nothing(dtype):
+def test_autocast_changes_nothing(dtype, strips):
     loss = TaTLoss(3, 4)
     s, t = (x.detach().to(dtype) for x in make_pair())
     with torch.autocast('cpu', dtype=dtype):

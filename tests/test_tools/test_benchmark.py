@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+from shutil import which
 
 import pytest
 
@@ -47,6 +48,31 @@ def test_losses_are_compared_with_the_formula_and_the_others(tmp_path):
         assert row['time_ratio'] == 1 or row['form'] != row['loss']
         if row['form'] == row['loss']:
             assert f'| {row["loss"]} ' in printed
+
+
+def test_runs_of_the_losses_alone_are_set_side_by_side(tmp_path):
+    content, _ = measure(
+        tmp_path, 'losses', *QUICK, '--alone', '--only', 'CanKD', 'TaT'
+    )
+    assert [row['form'] for row in content['rows']] == ['CanKD', 'TaT']
+    written = tmp_path / 'results' / 'figures.json'
+    printed = run_tool(
+        *('benchmark.py', 'compare', '--before', written, '--after', written)
+    )
+    assert '| CanKD | level   | 2x16x24x20 |' in printed
+    assert printed.count('1.00x') == 2 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not which('g++'), reason='torch.compile needs a compiler')
+def test_compiled_losses_are_timed_and_have_no_peak(tmp_path):
+    content, _ = measure(
+        tmp_path, 'losses', *QUICK, '--alone', '--compile', '--only', 'LAKD'
+    )
+    plain, compiled = content['rows']
+    assert (plain['form'], compiled['form']) == ('LAKD', 'compiled')
+    assert positive(compiled['both_ms'], compiled['time_ratio'])
+    assert plain['peak_mib'] > 0 and compiled['peak_mib'] is None
 
 
 def test_counting_runs_nothing_and_says_that_peaks_are_computed(tmp_path):
@@ -101,8 +127,10 @@ def test_step_is_compared_with_its_bound_and_mmrazor(tmp_path):
             'student alone',
             'student and teacher features',
             'FrozenTeacherDistill',
+            'FrozenTeacherDistill, lean teacher',
             'SingleTeacherDistill',
             'FpnTeacherDistill',
+            *(['SingleTeacherDistill, as printed'] * ('cankd' in config)),
         ]
         assert rows['student alone']['to_student'] == 1
         assert rows['student and teacher features']['to_bound'] == 1
