@@ -1,6 +1,7 @@
 """Runs the command lines as a user does: in processes of their own."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,16 @@ def run_unchecked(
 def run_tool(name: str, *arguments, **environment) -> str:
     """Runs ``tools/<name>`` with the Python that runs the tests."""
     return run(sys.executable, f'tools/{name}', *arguments, **environment)
+
+
+def launch(script: str, *arguments, **environment) -> str:
+    """Runs a launch script of ``tools/`` on CPUs, at a port that is free."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    return run(
+        *('bash', f'tools/{script}', *arguments),
+        PORT=str(port),
+        CUDA_VISIBLE_DEVICES='',
+        **environment,
+    )

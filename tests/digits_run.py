@@ -5,6 +5,7 @@ so that a few careful iterations end with an mAP far from zero.
 """
 
 import re
+from pathlib import Path
 
 DISTILLATION = 'configs/digits/cankd_retinanet.py'
 PLAIN = 'configs/digits/baseline_retinanet.py'
@@ -43,3 +44,12 @@ def training_options(epochs: int = 1) -> list[str]:
 def last_map(output: str) -> float:
     """The last mAP in a log, in [0, 1]."""
     return float(re.findall(r'coco/bbox_mAP: (\S+)', output)[-1])
+
+
+def log_of(work_dir: Path) -> str:
+    """The log file of a run's only start, which its first process writes.
+
+    What several processes print can be mixed within a line.
+    """
+    (log,) = work_dir.glob('*/*.log')
+    return log.read_text()

@@ -17,6 +17,10 @@ SNIPPETS = re.findall(
 @pytest.fixture
 def pair(tmp_path, monkeypatch):
     """The first snippet beside a teacher's config."""
+    assert (ROOT / 'cankd_mm' / '.mim').is_dir(), (
+        'this checkout is not installed, and `cankd_mm::` paths are found in '
+        'what is: pip install --no-deps -e .'
+    )
     monkeypatch.chdir(tmp_path)
     teacher = tiny_models.retinanet(channels=512).to_dict()
     (tmp_path / 'my_teacher.py').write_text(

@@ -10,12 +10,11 @@ compares, side by side on the image.
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.activation_picture import save_activation_picture
-from cankd_mm.utils.config_path import resolve_path
-from cankd_mm.utils.dataset_names import follow_names
+from cankd_mm.utils.config_file import config_from_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,10 +59,7 @@ def main() -> None:
             f'{out} exists. Name another file with --out, or overwrite it '
             'with --force'
         )
-    cfg = Config.fromfile(resolve_path(args.config, 'config'))
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    follow_names(cfg)
+    cfg = config_from_file(args.config, 'config', args.cfg_options)
     pairs = save_activation_picture(cfg, args.checkpoint, args.image, out)
     for pair in pairs:
         print(

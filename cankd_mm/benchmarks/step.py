@@ -18,7 +18,6 @@ from functools import partial
 from statistics import median
 
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
@@ -39,7 +38,7 @@ from cankd_mm.benchmarks.random_batch import (
 )
 from cankd_mm.benchmarks.report import table, times, write
 from cankd_mm.losses import CanKDLoss
-from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.model_config import build_model
 
 GIB = 2**30
@@ -178,7 +177,7 @@ def measure(
         repeats: Rounds.
         seconds: After this time no further round begins.
     """
-    cfg = Config.fromfile(resolve_path(config, 'config'))
+    cfg = config_from_file(config, 'config')
     scope = cfg.default_scope
     make = segmentation_batch if scope == 'mmseg' else detection_batch
     with DefaultScope.overwrite_default_scope(scope):

@@ -9,7 +9,7 @@ from mmengine.registry import DATASETS
 
 from cankd_mm.config_checks.examined_config import type_name
 from cankd_mm.config_checks.quiet import quiet
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.utils.config_walk import data_sets, dicts
 
 # Heads that classify the data set's classes: of detectors and of segmentors.
 _HEAD = re.compile(
@@ -54,12 +54,12 @@ def dataset_classes(cfg: Config) -> tuple[str, int] | None:
     """
     loader = cfg.get('train_dataloader') or {}
     scope = cfg.get('default_scope') or 'mmengine'
-    found = {}
-    for key, data in dicts(loader.get('dataset'), 'train_dataloader.dataset'):
-        is_wrapper = data.keys() & {'dataset', 'datasets'}
-        is_set = data.keys() & {'ann_file', 'data_root', 'pipeline'}
-        if type_name(data) and is_set and not is_wrapper:
-            found[key] = _classes_of(data, scope)
+    found = {
+        key: _classes_of(data, scope)
+        for key, data in data_sets(
+            loader.get('dataset'), 'train_dataloader.dataset'
+        )
+    }
     if not found or len(set(found.values())) > 1:
         return None
     key, count = next(iter(found.items()))

@@ -8,8 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cankd_mm.utils.config_path import resolve_path
-from cankd_mm.utils.dataset_names import follow_names
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.process_group import join_process_group
 
 # Where launchers write the number of processes.
@@ -52,10 +51,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 def read_config(args: argparse.Namespace) -> Config:
     """Reads the config and applies the shared options."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(resolve_path(args.config, 'config'))
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    follow_names(cfg)
+    cfg = config_from_file(args.config, 'config', args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

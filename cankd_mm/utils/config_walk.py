@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_OF_A_DATA_SET = {'ann_file', 'data_root', 'pipeline'}
+_OF_A_WRAPPER = {'dataset', 'datasets'}
+
 
 def dicts(config: Any, key: str = '') -> Iterator[tuple[str, Mapping]]:
     """Every dict of a config with its key, the outer ones first."""
@@ -15,3 +18,15 @@ def dicts(config: Any, key: str = '') -> Iterator[tuple[str, Mapping]]:
         return
     for name, value in items:
         yield from dicts(value, f'{key}.{name}' if key else str(name))
+
+
+def data_sets(config: Any, key: str = '') -> Iterator[tuple[str, Mapping]]:
+    """Every data set of a config with its key, without those around it.
+
+    A repeated or a concatenated data set is a wrapper around the ones that
+    read files, which are the ones returned.
+    """
+    for found, part in dicts(config, key):
+        is_set = 'type' in part and part.keys() & _OF_A_DATA_SET
+        if is_set and not part.keys() & _OF_A_WRAPPER:
+            yield found, part

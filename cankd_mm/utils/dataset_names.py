@@ -20,11 +20,10 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from cankd_mm.utils.config_path import resolve_path
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.utils.config_walk import data_sets, dicts
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
-_WRAPPED = {'dataset', 'datasets'}
 
 
 def follow_names(cfg: Config) -> None:
@@ -168,6 +167,5 @@ def _follow_num_classes(cfg: Config, former: dict) -> None:
 def _datasets(cfg: Config) -> Iterator[dict]:
     """The innermost data sets of all dataloaders."""
     for loader in _DATALOADERS:
-        for _, part in dicts(cfg.get(loader)):
-            if 'pipeline' in part and not part.keys() & _WRAPPED:
-                yield part
+        for _, data in data_sets(cfg.get(loader)):
+            yield data

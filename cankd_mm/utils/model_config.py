@@ -6,8 +6,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
 
-from cankd_mm.utils.config_path import resolve_path
-from cankd_mm.utils.dataset_names import follow_names, set_num_classes
+from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.dataset_names import set_num_classes
 
 
 def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
@@ -31,12 +31,11 @@ def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
         ValueError: The file has no model.
     """
     overrides = copy.deepcopy(dict(cfg))
-    path = resolve_path(overrides.pop('cfg_path'), f'{key}.cfg_path')
+    path = overrides.pop('cfg_path')
     if isinstance(overrides.get('pretrained'), bool):
         overrides.pop('pretrained')
     num_classes = overrides.pop('num_classes', None)
-    config = Config.fromfile(path)
-    follow_names(config)
+    config = config_from_file(path, f'{key}.cfg_path')
     if 'model' not in config:
         raise ValueError(
             f'{key}.cfg_path={path!r}: the file defines no `model`. Name the '

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from cankd_mm.utils.checkpoint import (
@@ -14,7 +13,7 @@ from cankd_mm.utils.checkpoint import (
     student_state_dict,
     weights_of,
 )
-from cankd_mm.utils.dataset_names import follow_names
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.distillation_config import (
     is_distillation,
     plain_student_config,
@@ -73,10 +72,10 @@ def check_student(config: str | Path, student: str | Path) -> LoadReport:
         student: What :func:`export_student` wrote.
 
     Raises:
+        FileNotFoundError: There is no such config or checkpoint.
         ValueError: A key is missing, unexpected or of another shape.
     """
-    cfg = Config.fromfile(config)
-    follow_names(cfg)
+    cfg = config_from_file(config, 'config')
     if is_distillation(cfg):
         cfg = plain_student_config(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):

@@ -73,6 +73,7 @@ def test_code_in_a_file_behind_an_url_is_refused_and_does_not_run(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
     ran = tmp_path / 'ran'
     torch.save(dict(meta=Attack(ran)), tmp_path / 'attack.pth')
     torch.save(dict(state_dict={'x': torch.ones(2)}), tmp_path / 'good.pth')

@@ -1,24 +1,10 @@
 """Plants a fault into a real config and asks the command line about it."""
 
-import functools
-import importlib.util
-
 import pytest
-from mmengine.config import utils
 
 from tests.commands import ROOT
 
 DETECTOR = 'configs/digits/cankd_retinanet.py'
-
-
-@pytest.fixture(scope='session')
-def check_config():
-    """``main`` of ``tools/check_config.py``."""
-    path = ROOT / 'tools' / 'check_config.py'
-    spec = importlib.util.spec_from_file_location('check_config_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture
@@ -27,8 +13,6 @@ def lint(check_config, tmp_path, monkeypatch, capsys):
 
     Returns the exit code and the findings, as they are printed.
     """
-    # MMEngine reads all of a library for every `package::path`.
-    monkeypatch.setattr(utils, 'load', functools.cache(utils.load))
     monkeypatch.chdir(ROOT)
 
     def run(body: str, *options, base: str | None = DETECTOR):

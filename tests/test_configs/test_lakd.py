@@ -9,8 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from tests.commands import run
-from tests.digits_run import data_options, training_options
+from tests.commands import launch
+from tests.digits_run import data_options, log_of, training_options
 from tests.test_configs import zoo
 
 CONFIGS = zoo.configs('lakd')
@@ -112,20 +112,19 @@ def test_two_processes_train_the_digits_in_either_form(tmp_path):
     logged = []
     for local_backward in (False, True):
         work_dir = tmp_path / str(local_backward)
-        output = run(
-            *('bash', 'tools/dist_train.sh'),
+        output = launch(
+            'dist_train.sh',
             *('configs/digits/lakd_retinanet.py', 2, '--work-dir', work_dir),
             '--cfg-options',
             f'model.local_backward={local_backward}',
             *data_options(),
             *training_options(),
-            PORT='29615',
-            CUDA_VISIBLE_DEVICES='',
         )
-        assert 'Epoch(train) [1][2/2]' in output
+        log = log_of(work_dir)
+        assert 'Epoch(train) [1][2/2]' in log
         assert 'find_unused_parameters=True' not in output
         assert (work_dir / 'epoch_1_student.pth').exists()
-        found = re.findall(r'(loss_lakd_\d|loss|grad_norm): (\S+)', output)
+        found = re.findall(r'(loss_lakd_\d|loss|grad_norm): (\S+)', log)
         logged.append([(name, float(value)) for name, value in found])
     assert len(logged[0]) == 2 * 5
     for (name, summed), (other, early) in zip(*logged, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from shutil import which
 
@@ -156,7 +157,8 @@ def repository(tmp_path):
     script.write_text(QUICKSTART)
     root = script.parents[1]
     for command in (['init', '-q'], ['add', '.'], ['commit', '-qm', 'all']):
-        run(*GIT, '-C', root, *command)
+        # The user's own settings may ask for signatures or hooks.
+        run(*GIT, '-C', root, *command, GIT_CONFIG_GLOBAL=os.devnull)
     return root
 
 

@@ -1,14 +1,12 @@
 """``tools/check_config.py``, and the same checks before training."""
 
-import functools
-import importlib.util
 import sys
 
 import pytest
-from mmengine.config import utils
 
 from tests.commands import ROOT, run_unchecked
 from tests.digits_run import DISTILLATION
+from tests.forked_tools import fork_tool_unchecked
 
 CONFIGS = sorted(
     path
@@ -34,24 +32,6 @@ SHORT = [
 ]
 
 
-@pytest.fixture(scope='module', autouse=True)
-def metafiles_are_read_once():
-    """MMEngine reads all of a library for every ``package::path``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, 'load', functools.cache(utils.load))
-        yield
-
-
-@pytest.fixture(scope='module')
-def check_config_tool():
-    """``main`` of the command line, in this process."""
-    path = ROOT / 'tools' / 'check_config.py'
-    spec = importlib.util.spec_from_file_location('check_config_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
 @pytest.fixture
 def nameless(tmp_path):
     """A distillation whose loss has no 'loss' in its name."""
@@ -60,15 +40,11 @@ def nameless(tmp_path):
     return path
 
 
-def run_tool(name: str, *arguments) -> tuple[int, str]:
-    return run_unchecked(sys.executable, f'tools/{name}', *arguments)
-
-
 @pytest.mark.parametrize(
     'path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs'))
 )
-def test_zoo_is_without_a_fault(path, check_config_tool, capsys):
-    assert check_config_tool([str(path), '--verbose']) == 0
+def test_zoo_is_without_a_fault(path, check_config, capsys):
+    assert check_config([str(path), '--verbose']) == 0
     output = capsys.readouterr().out
     assert 'no faults found' in output
     assert 'could not be made' not in output
@@ -79,24 +55,26 @@ def test_zoo_is_not_empty():
 
 
 def test_clean_config_ends_with_0_and_says_nothing_of_it(
-    check_config_tool, monkeypatch, capsys
+    check_config, monkeypatch, capsys
 ):
     monkeypatch.chdir(ROOT)
-    assert check_config_tool([DISTILLATION]) == 0
+    assert check_config([DISTILLATION]) == 0
     output = capsys.readouterr().out
     assert output == '1 config checked, no faults found\n'
 
 
 def test_fault_ends_with_1(nameless):
-    code, output = run_tool('check_config.py', DISTILLATION, nameless)
+    code, output = run_unchecked(
+        sys.executable, 'tools/check_config.py', DISTILLATION, nameless
+    )
     assert code == 1, output
     assert DISTILLATION not in output and str(nameless) in output
     assert 'distill_losses.cankd' in output
     assert output.splitlines()[-1] == '2 configs checked, 1 fault found'
 
 
-def test_unreadable_config_ends_with_2(nameless, check_config_tool, capsys):
-    assert check_config_tool([str(nameless), 'no/where.py']) == 2
+def test_unreadable_config_ends_with_2(nameless, check_config, capsys):
+    assert check_config([str(nameless), 'no/where.py']) == 2
     output = capsys.readouterr().out
     assert 'no/where.py\n  cannot be read' in output
     assert 'distill_losses.cankd' in output
@@ -105,51 +83,49 @@ def test_unreadable_config_ends_with_2(nameless, check_config_tool, capsys):
 @pytest.mark.parametrize(
     'arguments', [[], [DISTILLATION, '--gpus', '0'], ['--unknown']]
 )
-def test_bad_usage_ends_with_2(arguments, check_config_tool):
+def test_bad_usage_ends_with_2(arguments, check_config):
     with pytest.raises(SystemExit) as stop:
-        check_config_tool(arguments)
+        check_config(arguments)
     assert stop.value.code == 2
 
 
-def test_options_change_every_config(check_config_tool, monkeypatch, capsys):
+def test_options_change_every_config(check_config, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     option = 'model.architecture.bbox_head.num_classes=80'
     configs = [DISTILLATION, 'configs/digits/tat_retinanet.py']
-    assert check_config_tool([*configs, '--cfg-options', option]) == 1
+    assert check_config([*configs, '--cfg-options', option]) == 1
     output = capsys.readouterr().out
     assert output.count('bbox_head.num_classes: 80; expected 10') == 2
 
 
-def test_teacher_option_needs_a_teacher(
-    check_config_tool, monkeypatch, capsys
-):
+def test_teacher_option_needs_a_teacher(check_config, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     plain = 'configs/digits/baseline_retinanet.py'
-    assert check_config_tool([plain, '--teacher-ckpt', 'x.pth']) == 2
+    assert check_config([plain, '--teacher-ckpt', 'x.pth']) == 2
     assert 'the config has no teacher' in capsys.readouterr().out
 
 
-def test_mmrazors_config_of_a_package_is_read(check_config_tool, capsys):
+def test_mmrazors_config_of_a_package_is_read(check_config, capsys):
     config = (
         'mmrazor::distill/mmdet/pkd/'
         'pkd_fpn_mask-rcnn_swin_retina_r50_2x_coco.py'
     )
     # Its first level has stride 4 in the teacher, 8 in the student.
-    assert check_config_tool([config]) == 1
+    assert check_config([config]) == 1
     output = capsys.readouterr().out
     assert 'strides 8 of the student (neck) and 4 of the teacher' in output
 
 
 def test_faulty_config_does_not_train_unless_told_to(nameless, tmp_path):
     arguments = ['train.py', nameless, '--work-dir', tmp_path / 'run']
-    code, output = run_tool(*arguments, *SHORT)
+    code, output = fork_tool_unchecked(*arguments, *SHORT)
     assert code == 1
     assert 'FaultyConfigError' in output and '--no-check' in output
     assert 'model.distiller.distill_losses.cankd' in output
     # The other findings are told, too.
     assert 'made for 16 images a step; this run has 4' in output
     assert 'Epoch(train)' not in output
-    code, output = run_tool(*arguments, '--no-check', *SHORT)
+    code, output = fork_tool_unchecked(*arguments, '--no-check', *SHORT)
     assert code == 0, output[-3000:]
     assert 'Epoch(train) [1][1/1]' in output
     assert 'distill.cankd: ' in output

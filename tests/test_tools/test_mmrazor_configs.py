@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.commands import run_tool
+from tests.forked_tools import fork_tool
 from tests.tiny_data import write_cityscapes, write_coco
 
 NO_DETECTOR_WEIGHTS = [
@@ -58,7 +58,7 @@ def test_detection_config_trains_and_validates(config, tmp_path):
             'model.architecture.neck.init_cfg=None',
             'model.architecture.bbox_head.init_cfg=None',
         ]
-    output = run_tool(
+    output = fork_tool(
         'train.py',
         f'mmrazor::distill/mmdet/{config}',
         '--work-dir',
@@ -99,7 +99,7 @@ def test_segmentation_config_trains_and_validates(tmp_path):
             f'model.{model}.decode_head.norm_cfg.type=BN',
             f'model.{model}.auxiliary_head.norm_cfg.type=BN',
         ]
-    output = run_tool(
+    output = fork_tool(
         'train.py',
         'mmrazor::distill/mmseg/cwd/cwd_logits_pspnet_r101-d8_pspnet_r18-d8'
         '_4xb2-80k_cityscapes-512x1024.py',

@@ -1,13 +1,13 @@
 """``tools/model_zoo_tables.py`` on the zoo, and the metafiles it reads."""
 
 import shutil
-import sys
 
 import pytest
 import yaml
 
 from cankd_mm.model_zoo.names import parse_name
-from tests.commands import ROOT, run_tool, run_unchecked
+from tests.commands import ROOT, run_tool
+from tests.forked_tools import fork_tool_unchecked
 
 TOOL = 'model_zoo_tables.py'
 METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
@@ -22,9 +22,7 @@ def test_check_fails_on_a_stale_table(tmp_path):
     shutil.copytree(ROOT / 'configs', configs)
     readme = configs / 'tat' / 'README.md'
     readme.write_text(readme.read_text().replace('not run', '80.00'))
-    code, output = run_unchecked(
-        sys.executable, f'tools/{TOOL}', configs, '--check'
-    )
+    code, output = fork_tool_unchecked(TOOL, configs, '--check')
     assert code == 1
     assert f'{readme}: the tables are stale: run python tools/{TOOL}' in output
 

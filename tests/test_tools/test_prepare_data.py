@@ -3,12 +3,12 @@
 import json
 import runpy
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cankd_mm.datasets.preparation import DATA_SETS
-from tests.commands import ROOT, run_tool, run_unchecked
+from tests.commands import ROOT, run_unchecked
+from tests.forked_tools import fork_tool
 from tests.test_datasets.test_preparation.miniatures import make
 
 TOOL = 'prepare_data.py'
@@ -18,12 +18,13 @@ TOOL = 'prepare_data.py'
 def outputs(tmp_path_factory):
     """What the command prints for every data set, made ready by it."""
 
-    def run(name):
-        root = make(name, tmp_path_factory.mktemp(name))
-        return root, run_tool(TOOL, name, root)
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(DATA_SETS, pool.map(run, DATA_SETS), strict=True))
+    roots = {
+        name: make(name, tmp_path_factory.mktemp(name)) for name in DATA_SETS
+    }
+    return {
+        name: (root, fork_tool(TOOL, name, root))
+        for name, root in roots.items()
+    }
 
 
 @pytest.mark.parametrize('name', DATA_SETS)

@@ -1,9 +1,8 @@
-import sys
-
 import pytest
 import torch
 
-from tests.commands import ROOT, run_tool, run_unchecked
+from tests.commands import run_tool
+from tests.forked_tools import fork_tool, fork_tool_unchecked
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +25,7 @@ def test_keeps_the_weights_and_the_classes_alone(
 ):
     path, state = checkpoint
     out = tmp_path / 'small.pth'
-    run_tool('publish_checkpoint.py', path, out, *options)
+    fork_tool('publish_checkpoint.py', path, out, *options)
     published = torch.load(out, weights_only=True)
     assert set(published) == {'state_dict', 'meta'}
     assert published['meta'] == dict(dataset_meta=dict(classes=('a', 'b')))
@@ -40,9 +39,7 @@ def test_overwrites_a_file_on_request_alone(checkpoint, tmp_path):
     path, state = checkpoint
     out = tmp_path / 'small.pth'
     out.write_text('precious')
-    code, output = run_unchecked(
-        sys.executable, ROOT / 'tools/publish_checkpoint.py', path, out
-    )
+    code, output = fork_tool_unchecked('publish_checkpoint.py', path, out)
     assert code == 1
     assert f'{out} exists' in output and '--force' in output
     assert out.read_text() == 'precious'

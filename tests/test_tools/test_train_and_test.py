@@ -1,13 +1,12 @@
 """``tools/train.py`` and ``tools/test.py`` as a user runs them."""
 
 import pickle
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.commands import run_tool, run_unchecked
+from tests.commands import run_tool
 from tests.digits_run import (
     DISTILLATION,
     PLAIN,
@@ -17,6 +16,7 @@ from tests.digits_run import (
     student_options,
     training_options,
 )
+from tests.forked_tools import fork_tool, fork_tool_unchecked
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +42,7 @@ def distilled(tmp_path_factory) -> tuple[Path, str]:
 
 def _test(config: str, checkpoint: Path, work_dir: Path, *options) -> str:
     prefix = 'model.architecture' if config == DISTILLATION else 'model'
-    return run_tool(
+    return fork_tool(
         'test.py',
         config,
         checkpoint,
@@ -85,7 +85,7 @@ def test_every_combination_scores_as_the_last_validation(
 def test_predictions_are_written_and_painted(distilled, tmp_path):
     work_dir, _ = distilled
     out = tmp_path / 'predictions.pkl'
-    run_tool(
+    fork_tool(
         'test.py',
         PLAIN,
         work_dir / 'epoch_1_student.pth',
@@ -105,7 +105,7 @@ def test_predictions_are_written_and_painted(distilled, tmp_path):
 
 def test_resume_goes_on_where_the_run_stopped(distilled, tmp_path):
     work_dir, _ = distilled
-    output = run_tool(
+    output = fork_tool(
         'train.py',
         DISTILLATION,
         '--work-dir',
@@ -120,7 +120,7 @@ def test_resume_goes_on_where_the_run_stopped(distilled, tmp_path):
     assert 'Epoch(train) [2][1/4]' in output
     assert 'Epoch(train) [1][' not in output
     assert (tmp_path / 'epoch_2_student.pth').exists()
-    again = run_tool(
+    again = fork_tool(
         'train.py',
         DISTILLATION,
         '--work-dir',
@@ -137,7 +137,7 @@ def test_resume_goes_on_where_the_run_stopped(distilled, tmp_path):
 
 def test_zero_distill_weight_trains_bit_for_bit_as_without_a_teacher(tmp_path):
     options = [*data_options(), *training_options()]
-    run_tool(
+    fork_tool(
         'train.py',
         DISTILLATION,
         '--work-dir',
@@ -146,7 +146,7 @@ def test_zero_distill_weight_trains_bit_for_bit_as_without_a_teacher(tmp_path):
         'model.distill_weight=0.0',
         *options,
     )
-    run_tool(
+    fork_tool(
         'train.py',
         PLAIN,
         '--work-dir',
@@ -209,8 +209,11 @@ def test_bad_input_stops_before_the_first_iteration(case, tmp_path):
     if case == 'mixed precision without a GPU' and torch.cuda.is_available():
         pytest.skip('there is a GPU')
     arguments, expected = BAD_TRAINING[case]
-    code, output = run_unchecked(
-        *_python('tools/train.py', DISTILLATION, '--work-dir', tmp_path),
+    code, output = fork_tool_unchecked(
+        'train.py',
+        DISTILLATION,
+        '--work-dir',
+        tmp_path,
         *arguments,
     )
     assert code != 0
@@ -222,23 +225,18 @@ def test_bad_input_stops_before_the_first_iteration(case, tmp_path):
 
 
 def test_checkpoint_options_need_a_distillation_config(tmp_path):
-    code, output = run_unchecked(
-        *_python('tools/train.py', PLAIN, '--work-dir', tmp_path),
-        '--teacher-ckpt',
-        TEACHER,
+    code, output = fork_tool_unchecked(
+        *('train.py', PLAIN, '--work-dir', tmp_path),
+        *('--teacher-ckpt', TEACHER),
     )
     assert code != 0
     assert 'the config has no teacher' in output
 
 
 def test_testing_a_checkpoint_of_another_model_is_an_error(tmp_path):
-    code, output = run_unchecked(
-        *_python('tools/test.py', PLAIN, TEACHER, '--work-dir', tmp_path)
+    code, output = fork_tool_unchecked(
+        'test.py', PLAIN, TEACHER, '--work-dir', tmp_path
     )
     assert code != 0
     assert 'does not belong to this config' in output
     assert 'coco/bbox_mAP' not in output
-
-
-def _python(*arguments) -> list:
-    return [sys.executable, *arguments]

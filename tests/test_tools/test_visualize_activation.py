@@ -1,6 +1,5 @@
 """tools/visualize_activation.py writes a picture, and never over another."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ from PIL import Image
 
 from cankd_mm.datasets.digits import DigitsSpec, make_digits
 from cankd_mm.utils.model_config import build_model
-from tests.commands import ROOT, run_tool, run_unchecked
+from tests.commands import ROOT, run_tool
+from tests.forked_tools import fork_tool, fork_tool_unchecked
 
 TOOL = 'visualize_activation.py'
 
@@ -38,7 +38,7 @@ def test_writes_a_row_for_each_module_beside_the_checkpoint(
 ):
     checkpoint = _student(task, scope, tmp_path / 'last.pth')
     config = f'configs/digits/lakd_{task}.py'
-    output = run_tool(TOOL, config, checkpoint, image)
+    output = fork_tool(TOOL, config, checkpoint, image)
     for k in (1, 2, 3):
         assert f'backbone.layer{k} and backbone.layer{k}: cosine' in output
     out = tmp_path / f'last_{image.stem}_activation.png'
@@ -46,8 +46,7 @@ def test_writes_a_row_for_each_module_beside_the_checkpoint(
     assert width > 500 and height > width
 
     before = out.read_bytes()
-    command = (sys.executable, f'tools/{TOOL}', config, checkpoint, image)
-    code, output = run_unchecked(*command)
+    code, output = fork_tool_unchecked(TOOL, config, checkpoint, image)
     assert code == 1 and '--force' in output
     assert out.read_bytes() == before
 

@@ -3,6 +3,7 @@
 import pytest
 from mmengine.config import Config
 
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.dataset_names import follow_names
 from cankd_mm.utils.distillation_config import plain_student_config
 from cankd_mm.utils.model_config import model_config_from_file
@@ -21,7 +22,7 @@ def child(folder, base, *lines: str) -> Config:
     """What a config of these lines becomes."""
     path = folder / 'child.py'
     path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
-    return followed(Config.fromfile(path))
+    return config_from_file(path, 'child')
 
 
 def followed(cfg: Config) -> Config:
@@ -159,7 +160,7 @@ def test_child_of_the_two_lines_has_them_too(tmp_path):
     grandchild.write_text(
         "_base_ = './child.py'\noptim_wrapper = dict(optimizer=dict(lr=1.0))"
     )
-    cfg = followed(Config.fromfile(grandchild))
+    cfg = config_from_file(grandchild, 'grandchild')
     assert class_counts(cfg.model.architecture) == {3}
     before = cfg.to_dict()
     assert followed(cfg).to_dict() == before

@@ -10,7 +10,7 @@ from cankd_mm.utils.process_group import (
     join_process_group,
     leave_process_group,
 )
-from tests.commands import ROOT, run
+from tests.commands import ROOT, launch
 from tests.digits_run import TEACHER, data_options
 
 TEACHER_CONFIG = 'configs/digits/teacher_retinanet.py'
@@ -60,13 +60,11 @@ def test_tools_leave_their_group(tmp_path):
         f'_base_ = {str(ROOT / TEACHER_CONFIG)!r}\n'
         "custom_imports = dict(imports=['cankd_mm', 'at_exit'])\n"
     )
-    output = run(
-        *('bash', 'tools/dist_test.sh', config),
-        TEACHER,
+    output = launch(
+        'dist_test.sh',
+        *(config, TEACHER),
         *(1, '--work-dir', tmp_path / 'test', '--cfg-options'),
         *data_options(),
-        PORT='29616',
-        CUDA_VISIBLE_DEVICES='',
         PYTHONPATH=f'{ROOT}:{tmp_path}',
     )
     assert 'in a group at the end: False' in output

@@ -1,7 +1,5 @@
 """The student comes out of a distillation checkpoint, whole and plain."""
 
-import sys
-
 import pytest
 import torch
 
@@ -11,7 +9,8 @@ from cankd_mm.utils.student_export import (
     student_path,
 )
 from tests import tiny_models
-from tests.commands import run_tool, run_unchecked
+from tests.commands import run_tool
+from tests.forked_tools import fork_tool, fork_tool_unchecked
 
 
 @pytest.fixture
@@ -72,8 +71,6 @@ def test_tool_exports_checks_and_overwrites_nothing(checkpoint):
     path, config, _ = checkpoint
     output = run_tool('export_student.py', config, path, '--check')
     assert '100.0 % of the weights loaded' in output
-    code, output = run_unchecked(
-        sys.executable, 'tools/export_student.py', config, path
-    )
+    code, output = fork_tool_unchecked('export_student.py', config, path)
     assert code != 0 and '--force' in output
-    run_tool('export_student.py', config, path, '--force')
+    fork_tool('export_student.py', config, path, '--force')
