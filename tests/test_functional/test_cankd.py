@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cankd_mm.functional.cankd import (
     instance_norm_mse,
+    instance_norm_mse_of_moments,
     non_local_dot_product,
 )
 
@@ -144,6 +145,23 @@ def test_instance_norm_mse_equals_loops(shape, eps):
     )
     assert gradcheck(
         lambda s, t: instance_norm_mse(s, t, eps), (student, teacher)
+    )
+
+
+def test_error_of_moments_equals_that_of_the_maps():
+    student, teacher = torch.randn(2, 2, 3, 35, dtype=torch.float64) * 2 + 1
+    student.requires_grad_()
+    s, t = (x - x.mean(2, keepdim=True) for x in (student, teacher))
+    found = instance_norm_mse_of_moments(
+        s.square().mean(2), (s * t).mean(2), t.square().mean(2), eps=0.1
+    )
+    expected = instance_norm_mse(student, teacher, eps=0.1)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, student),
+        torch.autograd.grad(expected, student),
+        rtol=1e-11,
+        atol=1e-14,
     )
 
 
