@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import nn
 
-from cankd_mm.algorithms.recorded_forward import RecordedForward
+from cankd_mm.algorithms.recorded_forward import RecordedForward, tensors_in
 from cankd_mm.algorithms.truncation import Truncation
 
 # The student's name in MMRazor's algorithms.
@@ -196,7 +196,7 @@ def _assign_losses(
             footprints = [
                 _reach([tensor], model.student)
                 for record in records
-                for tensor in _tensors(_raw_record(model.distiller, record))
+                for tensor in tensors_in(_raw_record(model.distiller, record))
             ]
         owners.update(
             index
@@ -273,17 +273,6 @@ def _raw_record(distiller: nn.Module, record: dict) -> Any:
     return distiller.get_record(
         **{k: v for k, v in record.items() if not k.startswith('connector')}
     )
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Every tensor in a nest of containers."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _some(names: list[str]) -> str:
