@@ -27,7 +27,7 @@ def call(loss: nn.Module, s: Tensor, t: Tensor) -> Tensor:
 def call_compiled(loss: nn.Module, s: Tensor, t: Tensor) -> Tensor:
     """The same under ``torch.compile``, unless operations are counted."""
     if s.device.type != 'meta' and loss._compiled_call_impl is None:
-        loss.compile()
+        loss.compile(dynamic=False)
     return loss(s, t)
 
 
