@@ -3,8 +3,10 @@
 Random weights and random images; nothing is downloaded. The lower bound of
 any method on a pair is the student's step and the forward of the teacher's
 backbone, neck or (where a head is recorded) whole, without gradients: no
-recorders, no loss, nothing else. MMRazor's algorithms take the same loss;
-`as printed` gives it CanKD's formula with all affinities, as published.
+recorders, no loss, nothing else. Where the config lays the teacher out
+channels-last there is a second bound, which does so too. MMRazor's algorithms
+take the same loss; `as printed` gives it CanKD's formula with all affinities,
+as published.
 """
 
 import argparse
@@ -43,6 +45,7 @@ from cankd_mm.utils.model_config import build_model
 
 GIB = 2**30
 STUDENT, BOUND = 'student alone', 'student and teacher features'
+LAID_OUT = f'{BOUND}, channels-last'
 AS_PRINTED = 'SingleTeacherDistill, as printed'
 #: Config, height, width and images of a batch.
 PAIRS = (
@@ -255,6 +258,15 @@ def training_steps(
             teacher_features(copy.deepcopy(teacher), model, options),
         ),
     }
+    if model.get('teacher_channels_last'):
+        steps[LAID_OUT] = _step(
+            copy.deepcopy(student),
+            batch,
+            options,
+            teacher_features(
+                copy.deepcopy(teacher), model, options, torch.channels_last
+            ),
+        )
     ours = {
         **model,
         'teacher_ckpt': None,
@@ -326,13 +338,13 @@ def stops_behind(model: dict) -> str:
 
 
 def teacher_features(
-    teacher: BaseModel, model: dict, options: Options
+    teacher: BaseModel,
+    model: dict,
+    options: Options,
+    layout: torch.memory_format = torch.contiguous_format,
 ) -> Callable[[Tensor, list], None]:
     """A function that runs the teacher as far as it is needed."""
     teacher.to(options.device).eval().requires_grad_(False)
-    layout = torch.contiguous_format
-    if model.get('teacher_channels_last'):
-        layout = torch.channels_last
     dtype = getattr(torch, options.teacher_dtype or 'float32')
     teacher.to(dtype=dtype, memory_format=layout)
     last = stops_behind(model)

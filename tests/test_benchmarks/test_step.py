@@ -9,6 +9,7 @@ from cankd_mm.benchmarks.random_batch import (
 )
 from cankd_mm.benchmarks.step import (
     BOUND,
+    LAID_OUT,
     STUDENT,
     Options,
     initialised,
@@ -54,6 +55,14 @@ def test_every_step_can_be_taken_again_and_again(make, batch):
     for step in steps.values():
         step()
         step()
+
+
+def test_bound_is_taken_in_the_layout_of_the_config_too():
+    model = detectors()
+    model.teacher_channels_last = True
+    steps = training_steps(model, detection_batch(2, SIZE), Options())
+    assert list(steps)[1:3] == [BOUND, LAID_OUT]
+    steps[LAID_OUT]()
 
 
 @pytest.mark.parametrize(

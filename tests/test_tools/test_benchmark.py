@@ -126,6 +126,7 @@ def test_step_is_compared_with_its_bound_and_mmrazor(tmp_path):
         assert list(rows) == [
             'student alone',
             'student and teacher features',
+            'student and teacher features, channels-last',
             'FrozenTeacherDistill',
             'FrozenTeacherDistill, lean teacher',
             'SingleTeacherDistill',
