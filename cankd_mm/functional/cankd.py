@@ -14,6 +14,7 @@ from cankd_mm.functional.channel_chunks import (
     squared_errors,
 )
 from cankd_mm.functional.first_derivatives import first_derivatives_only
+from cankd_mm.utils.levels import full_type
 
 
 def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -179,8 +180,7 @@ class _InstanceNormMSE(torch.autograd.Function):
 
 def _normalised_chunks(student: Tensor, teacher: Tensor, eps: float):
     """Yields slices of channels and both maps, normalised in these."""
-    dtype = torch.promote_types(student.dtype, teacher.dtype)
-    dtype = torch.promote_types(dtype, torch.float32)
+    dtype = full_type(student, teacher)
     student, teacher = student.flatten(2), teacher.flatten(2)
     for part in channel_chunks(student):
         chunks = (x[:, part].to(dtype) for x in (student, teacher))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cankd_mm.functional.channel_chunks import channel_chunks
 from cankd_mm.functional.first_derivatives import first_derivatives_only
+from cankd_mm.utils.levels import full_type
 
 
 def absolute_sum(x: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class _ChannelSums(torch.autograd.Function):
         ctx.save_for_backward(x, target)
         ctx.set_materialize_grads(False)
         sums = of_target = distance = None
-        dtype = _sum_type(x, target)
+        dtype = _type_of_sums(x, target)
         for part in channel_chunks(x):
             chunk = x[:, part].to(dtype)
             if absolute:
@@ -106,7 +107,7 @@ class _ChannelSums(torch.autograd.Function):
         if grad_sums is None and grad_distance is None:
             return None, None, None
         x, target = ctx.saved_tensors
-        dtype = _sum_type(x, target)
+        dtype = _type_of_sums(x, target)
         grad = torch.empty_like(x)
         for part in channel_chunks(x):
             chunk = x[:, part].to(dtype)
@@ -130,9 +131,6 @@ def _plus(total: Tensor | None, chunk: Tensor) -> Tensor:
     return summed if total is None else total.add_(summed)
 
 
-def _sum_type(x: Tensor, target: Tensor | None) -> torch.dtype:
-    """Of the sums: at least float32."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    if target is None:
-        return dtype
-    return torch.promote_types(dtype, target.dtype)
+def _type_of_sums(x: Tensor, target: Tensor | None) -> torch.dtype:
+    """At least float32."""
+    return full_type(x) if target is None else full_type(x, target)

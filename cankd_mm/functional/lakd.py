@@ -13,6 +13,7 @@ from cankd_mm.functional.channel_sums import (
     channel_sums,
     squared_distance,
 )
+from cankd_mm.utils.levels import full_type
 
 # A map whose norm is below this is not blown up to norm 1.
 _EPS = 1e-6
@@ -300,8 +301,7 @@ def _squared_error(ours: Tensor, theirs: Tensor) -> Tensor:
 
 def _averaged(x: Tensor, grid: tuple[int, int]) -> Tensor:
     """A map on a coarser grid, in at least float32."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    return F.adaptive_avg_pool2d(x.to(dtype), grid)
+    return F.adaptive_avg_pool2d(x.to(full_type(x)), grid)
 
 
 def _mean(
