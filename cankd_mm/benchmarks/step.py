@@ -249,24 +249,15 @@ def training_steps(
     torch.manual_seed(0)
     student = initialised(model['architecture'], 'model.architecture')
     teacher = initialised(model['teacher'], 'model.teacher')
-    steps = {
-        STUDENT: _step(copy.deepcopy(student), batch, options),
-        BOUND: _step(
-            copy.deepcopy(student),
-            batch,
-            options,
-            teacher_features(copy.deepcopy(teacher), model, options),
-        ),
-    }
+    steps = {STUDENT: _step(copy.deepcopy(student), batch, options)}
+    layouts = {BOUND: torch.contiguous_format}
     if model.get('teacher_channels_last'):
-        steps[LAID_OUT] = _step(
-            copy.deepcopy(student),
-            batch,
-            options,
-            teacher_features(
-                copy.deepcopy(teacher), model, options, torch.channels_last
-            ),
+        layouts[LAID_OUT] = torch.channels_last
+    for name, layout in layouts.items():
+        features = teacher_features(
+            copy.deepcopy(teacher), model, options, layout
         )
+        steps[name] = _step(copy.deepcopy(student), batch, options, features)
     ours = {
         **model,
         'teacher_ckpt': None,
