@@ -14,7 +14,7 @@ Shapes: B images, C channels, H x W positions.
 import torch
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import channel_chunks
+from cankd_mm.functional.chunks import channel_chunks
 from cankd_mm.functional.first_derivatives import first_derivatives_only
 from cankd_mm.utils.levels import full_type
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import position_chunks
+from cankd_mm.functional.chunks import position_chunks
 from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 

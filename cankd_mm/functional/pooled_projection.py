@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import chunk_elements
+from cankd_mm.functional.chunks import chunk_elements
 from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 

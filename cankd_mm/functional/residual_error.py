@@ -6,14 +6,14 @@ Shapes: B images, C channels, d embedding channels, M positions.
 import torch
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import (
-    channel_chunks,
+from cankd_mm.functional.chunks import channel_chunks
+from cankd_mm.functional.first_derivatives import first_derivatives_only
+from cankd_mm.functional.normalised import (
     error_gradient,
     mean_square,
     normalise,
     squared_errors,
 )
-from cankd_mm.functional.first_derivatives import first_derivatives_only
 
 
 def residual_error(

@@ -9,7 +9,7 @@ from math import ceil, gcd
 import torch.nn.functional as F
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import number_of_chunks
+from cankd_mm.functional.chunks import number_of_chunks
 from cankd_mm.functional.window_mean import window_mean
 
 AXES = ('teacher', 'student')

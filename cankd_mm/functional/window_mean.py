@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from cankd_mm.functional.channel_chunks import channel_chunks
+from cankd_mm.functional.chunks import channel_chunks
 
 
 def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.channel_sums import (
     absolute_sum,
     channel_sums,
@@ -56,7 +56,7 @@ def weighted(sums):
 @pairs
 @pytest.mark.parametrize('elements', [1, 48, 1000])
 def test_equal_torchs_steps(found, explicit, elements, monkeypatch):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     x, target = make_maps()
     sums, expected = found(x, target), explicit(x, target)
     torch.testing.assert_close(sums, expected, rtol=0, atol=1e-12)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.covariances import covariances
 
 
@@ -49,7 +49,7 @@ def some_gradient(moments, student):
 
 @pytest.mark.parametrize('elements', [1, 25, 1000])
 def test_equals_the_sums_written_out(elements, monkeypatch):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     student, teacher = make_maps()
     found = covariances(student, teacher, torch.float64)
     expected = written_out(student, teacher)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.pooled_projection import pooled_projection
 
 
@@ -15,7 +15,7 @@ def two_steps(x, weight):
 @pytest.mark.parametrize('elements', [1, 100, 2**20])
 @pytest.mark.parametrize('shape', [(2, 3, 6, 8), (3, 2, 9, 7), (1, 1, 2, 3)])
 def test_equals_projection_then_pooling(shape, elements, monkeypatch):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape, generator=generator).double()
     weight = torch.randn(4, shape[1], generator=generator).double()

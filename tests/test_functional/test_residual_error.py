@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.residual_error import residual_error
 
 
@@ -36,7 +36,7 @@ def found_error(student, teacher, weight, bias, mixing, gain):
 
 @pytest.mark.parametrize('elements', [1, 48, 1000])
 def test_equals_batch_norm_skip_and_comparison(elements, monkeypatch):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     inputs = make_inputs()
     trained = [x for x in inputs if x.requires_grad]
     value = found_error(*inputs)[0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.tat import (
     anchor_points,
     patch_groups,
@@ -196,7 +196,7 @@ def test_groups_do_not_reach_one_another():
 def test_strips_end_between_groups(
     size, per_group, elements, expected, monkeypatch
 ):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     x = tokens(2, 3, *size)
     heights = patch_strips(x, (4, 4), per_group)
     assert heights == expected

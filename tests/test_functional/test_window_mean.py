@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.functional.window_mean import window_mean
 
 CASES = pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def make_map():
 @CASES
 @pytest.mark.parametrize('elements', [1, 300, 1000])
 def test_equals_average_pooling(window, elements, monkeypatch):
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', elements)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
     x = make_map()
     means = window_mean(x, window), F.avg_pool2d(x, window)
     torch.testing.assert_close(*means, rtol=0, atol=1e-12)

@@ -11,7 +11,7 @@ from mmrazor.registry import MODELS
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.losses import CanKDLoss, cross_non_local
 from tests.autocast import BFLOAT16, FLOAT16
 
@@ -27,7 +27,7 @@ def way(request, monkeypatch):
 
 def take(way, monkeypatch):
     """Makes every level go one way, in several chunks where it has them."""
-    monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 400)
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', 400)
     monkeypatch.setattr(
         cross_non_local, 'SMALL_MAP', 0 if way == 'chunks' else 2**20
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmrazor.registry import MODELS
 
-from cankd_mm.functional import channel_chunks
+from cankd_mm.functional import chunks
 from cankd_mm.losses import TaTLoss
 from tests.autocast import BFLOAT16, FLOAT16
 
@@ -151,7 +151,7 @@ def loss_by_loops(loss, s, t, patch_size, per_group, stride, axis):
 def strips(request, monkeypatch):
     """Patches of small maps are taken as those of large ones."""
     if request.param:
-        monkeypatch.setattr(channel_chunks, 'CPU_ELEMENTS', 1)
+        monkeypatch.setattr(chunks, 'CPU_ELEMENTS', 1)
     return request.param
 
 
