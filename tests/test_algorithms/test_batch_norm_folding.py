@@ -149,6 +149,34 @@ def saved_teacher(tmp_path):
     return model, str(tmp_path / 'teacher.pth')
 
 
+@pytest.mark.parametrize(
+    'beside', [torch.tensor([True]), torch.tensor([3]), torch.empty(0, 4)]
+)
+def test_masks_indices_and_nothing_may_be_recorded_too(beside):
+    model = settled(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    x = torch.randn(2, 3, 8, 8)
+    assert fold_batch_norms(model, lambda: [model(x), beside.clone()]) == 1
+
+
+@pytest.mark.parametrize('name', ['mask', 'shape', 'number'])
+def test_other_records_behind_the_folding_put_all_back(name):
+    model = settled(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    x = torch.randn(2, 3, 8, 8)
+    seen = []
+
+    def features():
+        seen.append(model(x))
+        last = len(seen) == 2
+        return {
+            'mask': [seen[0], torch.tensor([last])],
+            'shape': [seen[0][int(last) :]],
+            'number': [seen[0]] * len(seen),
+        }[name]
+
+    assert fold_batch_norms(model, features) == 0
+    assert norms(model) == ['1']
+
+
 def test_teacher_is_folded_up_to_its_last_record(tmp_path):
     plain, checkpoint = saved_teacher(tmp_path)
     model = teacher(teacher_ckpt=checkpoint)
