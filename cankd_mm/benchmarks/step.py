@@ -46,6 +46,7 @@ from cankd_mm.utils.model_config import build_model
 GIB = 2**30
 STUDENT, BOUND = 'student alone', 'student and teacher features'
 LAID_OUT = f'{BOUND}, channels-last'
+OURS = 'FrozenTeacherDistill'
 AS_PRINTED = 'SingleTeacherDistill, as printed'
 #: Config, height, width and images of a batch.
 PAIRS = (
@@ -68,6 +69,7 @@ _COLUMNS = (
     ('ms', 'ms', '.1f'),
     ('to_student', 'to the student', times),
     ('to_bound', 'to the bound', times),
+    ('to_ours', 'to ours', times),
     ('peak_gib', 'peak GiB', '.2f'),
 )
 
@@ -206,6 +208,7 @@ def measure(
             ms=1000 * median(taken[name]),
             to_student=median_ratio(taken[STUDENT], taken[name]),
             to_bound=median_ratio(taken[BOUND], taken[name]),
+            to_ours=median_ratio(taken[OURS], taken[name]),
             peak_gib=max(peak for _, peak in result) / GIB
             if on_gpu(options.device)
             else None,
@@ -267,9 +270,9 @@ def training_steps(
     }
     theirs = dict(distiller={'_scope_': 'mmrazor', **model['distiller']})
     single = dict(theirs, type='mmrazor.SingleTeacherDistill')
-    algorithms = {'FrozenTeacherDistill': ours}
+    algorithms = {OURS: ours}
     if options.teacher_dtype is None:
-        algorithms['FrozenTeacherDistill, lean teacher'] = {
+        algorithms[f'{OURS}, lean teacher'] = {
             **ours,
             'teacher_dtype': 'bfloat16',
             'teacher_channels_last': True,
