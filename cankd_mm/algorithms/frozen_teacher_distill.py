@@ -10,16 +10,19 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
 from mmengine.structures import BaseDataElement
+from mmengine.utils import is_seq_of
 from mmrazor.models.algorithms import SingleTeacherDistill
 from mmrazor.models.task_modules.recorder import ParameterRecorder
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.batch_norm_folding import fold_batch_norms
 from cankd_mm.algorithms.in_place import InPlaceActivations
 from cankd_mm.algorithms.inheritance import inherited_weights
+from cankd_mm.algorithms.record_gradients import check_gradients
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
     follow_replaced_modules,
@@ -28,7 +31,8 @@ from cankd_mm.algorithms.recorded_forward import (
     records_needed,
 )
 from cankd_mm.algorithms.teacher_input import TeacherInput
-from cankd_mm.utils.arguments import check_flag
+from cankd_mm.algorithms.watched_records import WatchedRecords
+from cankd_mm.utils.arguments import check_flag, check_weight
 from cankd_mm.utils.checkpoint import LoadReport, load_weights
 from cankd_mm.utils.model_config import build_model
 from cankd_mm.utils.random_state import preserved_random_state
@@ -87,16 +91,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             convolutions, which moves its features by a millionth of their
             size. A dry run shows which can be. Defaults to True.
         dry_run_size: Height and width of the image that is tried at build
-            time, None to try none; then no norm is folded and no activation
-            works in place either. Defaults to (256, 256).
+            time, None to try none; then no norm is folded, no activation works
+            in place, and a record that the model changes (``out += x``) is
+            not noticed. Defaults to (256, 256).
         data_preprocessor: The student's, unless said otherwise.
         init_cfg: As in :class:`mmengine.model.BaseModule`.
 
     Raises:
         ValueError: No teacher weights, weights that do not belong to the
             teacher, a recorder source that is in no model, or features that
-            do not fit their loss, or modules that cannot be inherited. The
-            message names the config key.
+            do not fit their loss, or modules that cannot be inherited, or an
+            argument out of range. The message names the config key.
+        TypeError: An argument of the wrong type.
 
     Examples:
         >>> model = dict(
@@ -147,7 +153,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'model.teacher_dtype={teacher_dtype!r}, expected one of '
                 f'{list(_TEACHER_DTYPES)}'
             )
+        check_flag('model.teacher_channels_last', teacher_channels_last)
         check_flag('model.fold_teacher_norms', fold_teacher_norms)
+        check_weight('model.distill_weight', distill_weight)
+        _check_size(dry_run_size)
+        if not isinstance(distiller, dict):
+            raise TypeError(
+                'model.distiller must be the config of a ConfigurableDistiller'
+                f', found {distiller!r}'
+            )
         if not teacher_ckpt and not allow_random_teacher:
             raise ValueError(
                 f'model.teacher_ckpt={teacher_ckpt!r}: the teacher has no '
@@ -194,6 +208,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             whole=bool(self.distiller.deliveries.deliveries),
         )
         self.train(self.training)
+        # Recorders that keep copies, by name.
+        self._copied: dict[str, set[str]] = {
+            'student': set(),
+            'teacher': set(),
+        }
         # Until a dry run has shown which overwrite no record, none does.
         in_place = [
             InPlaceActivations(model) for model in (self.teacher, self.student)
@@ -203,6 +222,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self._to_teacher_format()
         if dry_run_size is not None:
             self._dry_run(dry_run_size, *in_place)
+        _check_lazy(self.distiller)
 
     # ---------------------------------------------------------------- build
 
@@ -275,27 +295,47 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self.student,
             distiller.student_recorders,
             records_needed(distiller.loss_forward_mappings, from_student=True),
+            # Training does not leave it early either.
+            whole=True,
         )
         inputs, samples = dry_run.dry_input(self.student, size, self._device)
+        teacher_records, student_records = (
+            WatchedRecords(recorders, model)
+            for recorders, model in (
+                (distiller.teacher_recorders, self.teacher),
+                (distiller.student_recorders, self.student),
+            )
+        )
         with dry_run.without_traces(self.student, distiller):
             with (
                 dry_run.named_failure('teacher', size),
                 teacher_in_place.watched(),
+                teacher_records.watched(),
                 distiller.teacher_recorders,
             ):
                 self._run_teacher(inputs, samples)
             dry_run.check_teacher(self._teacher_forward)
-            teacher_in_place.allow_harmless(distiller.teacher_recorders)
-            with (
-                dry_run.named_failure('student', size),
-                student_in_place.watched(),
-                distiller.student_recorders,
-            ):
-                student_forward(inputs, samples)
+            teacher_in_place.allow_harmless(teacher_records.tensors())
+            self._copied['teacher'] = teacher_records.copy_changed()
+            seen_whole = True
+            try:
+                with (
+                    dry_run.named_failure('student', size),
+                    student_in_place.watched(),
+                    student_records.watched(),
+                    distiller.student_recorders,
+                ):
+                    student_forward(inputs, samples)
+            except ValueError:
+                # What fails behind the last record is of no concern here.
+                if student_forward.unserved():
+                    raise
+                seen_whole = False
             untried = dry_run.check_student(student_forward)
-            # What is recorded in the loss alone could be overwritten unseen.
-            if not untried:
-                student_in_place.allow_harmless(distiller.student_recorders)
+            # What is called or recorded in the loss alone is not seen.
+            if seen_whole and not untried:
+                student_in_place.allow_harmless(student_records.tensors())
+            self._copied['student'] = student_records.copy_changed()
             dry_run.check_losses(distiller, untried)
         self._forget_records()
 
@@ -328,10 +368,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         Shape:
             - batch_inputs: (B, C, H, W)
+
+        Raises:
+            RuntimeError: A distill loss has no gradient for the student.
         """
         distiller = self.distiller
-        follow_replaced_modules(distiller.student_recorders, self.student)
-        follow_replaced_modules(distiller.teacher_recorders, self.teacher)
+        self._follow_replaced_modules()
         distiller.set_deliveries_override(False)
         with distiller.teacher_recorders, distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
@@ -347,8 +389,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             **add_prefix(distill_losses, 'distill'),
         }
 
+    def _follow_replaced_modules(self) -> None:
+        for role in ('student', 'teacher'):
+            follow_replaced_modules(
+                getattr(self.distiller, f'{role}_recorders'),
+                getattr(self, role),
+                self._copied[role],
+            )
+
     def _distill_losses(self) -> dict[str, torch.Tensor]:
         """The weighted distill losses of what is recorded."""
+        if self.training and torch.is_grad_enabled():
+            check_gradients(self.distiller)
         losses = self.distiller.compute_distill_losses()
         return {
             name: value * self._weight_of(name) if 'loss' in name else value
@@ -422,6 +474,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         )
 
 
+def _check_size(size: tuple[int, int] | None) -> None:
+    if size is None:
+        return
+    if not is_seq_of(size, int) or len(size) != 2 or min(size) < 1:
+        raise ValueError(
+            f'model.dry_run_size={size!r}, expected (height, width) in pixels '
+            'or None'
+        )
+
+
 def _check_sources(
     recorders: dict[str, dict] | None, model: nn.Module, role: str
 ) -> None:
@@ -444,6 +506,18 @@ def _check_sources(
                 f'model.distiller.{role}_recorders.{name}.source={source!r} '
                 f'is not in the {role} ({type(model).__name__}). The closest '
                 f'names are {close}'
+            )
+
+
+def _check_lazy(distiller: nn.Module) -> None:
+    """Raises if a connector still waits for its number of input channels."""
+    for name, parameter in distiller.named_parameters():
+        if is_lazy(parameter):
+            raise ValueError(
+                f'model.distiller.{name.rpartition(".")[0]} finds its input '
+                'channels in a dry run, which did not reach it: '
+                'model.dry_run_size is None, or the recorded module runs in '
+                'the loss alone. Set the in_channels of this connector'
             )
 
 

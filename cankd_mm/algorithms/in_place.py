@@ -4,13 +4,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from mmrazor.models.task_modules import RecorderManager
 from torch import nn
 
-from cankd_mm.algorithms.recorded_forward import (
-    recorded_tensors,
-    tensors_in,
-)
+from cankd_mm.algorithms.recorded_forward import tensors_in
 
 
 class InPlaceActivations:
@@ -49,13 +45,13 @@ class InPlaceActivations:
             for handle in handles:
                 handle.remove()
 
-    def allow_harmless(self, recorders: RecorderManager) -> None:
+    def allow_harmless(self, records: Iterable[torch.Tensor]) -> None:
         """Switches on what the watched forward has shown to be harmless.
 
         Args:
-            recorders: They still hold what they recorded in that forward.
+            records: What was recorded in that forward.
         """
-        recorded = _storages(recorded_tensors(recorders))
+        recorded = _storages(records)
         for module, inputs in self._inputs.items():
             module.inplace = recorded.isdisjoint(_storages(tensors_in(inputs)))
         self._inputs = {}

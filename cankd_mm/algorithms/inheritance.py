@@ -23,9 +23,15 @@ def inherited_weights(
         A state dict for the student, of the named modules alone.
 
     Raises:
+        TypeError: A name in place of a list of names.
         ValueError: A module is in only one of the models, or holds other
             weights or shapes there. The message lists the first ten.
     """
+    if isinstance(modules, str):
+        raise TypeError(
+            f'model.inherit={modules!r}, expected a list of module names: '
+            f'[{modules!r}]'
+        )
     if not isinstance(modules, dict):
         modules = {name: name for name in modules}
     inherited = {}

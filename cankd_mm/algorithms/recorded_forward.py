@@ -1,6 +1,6 @@
 """Runs a model just as far as its recorders need."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from mmrazor.models.task_modules.recorder import (
     ParameterRecorder,
 )
 from torch import nn
+from torch.utils._pytree import tree_map_only
 
 
 class _EveryRecorderServed(BaseException):
@@ -105,7 +106,7 @@ class RecordedForward:
 
 
 def follow_replaced_modules(
-    recorders: RecorderManager, model: nn.Module
+    recorders: RecorderManager, model: nn.Module, copied: Collection[str] = ()
 ) -> None:
     """Attaches recorders again whose modules were replaced since.
 
@@ -116,8 +117,9 @@ def follow_replaced_modules(
     Args:
         recorders: Recorders that are already initialised with ``model``.
         model: The model that they record.
+        copied: Names of recorders that :func:`copy_records` was called for.
     """
-    for recorder in recorders.recorders.values():
+    for name, recorder in recorders.recorders.items():
         if isinstance(recorder, ModuleOutputsRecorder):
             hooks = model.get_submodule(recorder.source)._forward_hooks
             owners = [
@@ -125,6 +127,33 @@ def follow_replaced_modules(
             ]
             if not any(owner is recorder for owner in owners):
                 recorder.prepare_from_model(model)
+                if name in copied:
+                    copy_records(recorder, model)
+
+
+def copy_records(recorder: ModuleOutputsRecorder, model: nn.Module) -> None:
+    """Makes a recorder keep copies, which the model cannot change.
+
+    Args:
+        recorder: It is attached to its module already.
+        model: The model that it records.
+    """
+    module = model.get_submodule(recorder.source)
+    module.register_forward_hook(_RecordCopy(recorder))
+
+
+class _RecordCopy:
+    """A hook that ``copy.deepcopy`` of a model copies, unlike a closure."""
+
+    def __init__(self, recorder: ModuleOutputsRecorder) -> None:
+        self.recorder = recorder
+
+    def __call__(self, *_) -> None:
+        if self.recorder.recording:
+            last = self.recorder.data_buffer.pop()
+            self.recorder.data_buffer.append(
+                tree_map_only(torch.Tensor, torch.clone, last)
+            )
 
 
 def recorded_modules(

@@ -414,6 +414,42 @@ def test_half_precision_teacher_gives_float32_features(dtype):
     _backward(half, tiny_models.detection_batch())
 
 
+@pytest.mark.parametrize(
+    'key, value, error',
+    [
+        ('distill_weight', -1, ValueError),
+        ('distill_weight', '1', TypeError),
+        ('teacher_channels_last', 'yes', TypeError),
+        ('dry_run_size', 64, ValueError),
+        ('dry_run_size', (64, 0), ValueError),
+        ('distiller', None, TypeError),
+        ('inherit', 'neck', TypeError),
+    ],
+)
+def test_arguments_out_of_range_are_named(key, value, error):
+    with pytest.raises(error, match=f'model.{key}'):
+        _build(_retinanet(**{key: value}))
+
+
+@pytest.mark.parametrize('source', ['decode_head.convs.0', 'auxiliary_head'])
+def test_a_connector_that_no_dry_run_reaches_is_named(source):
+    auxiliary = source == 'auxiliary_head'
+    config = _fcn(dry_run_size=(64, 64) if auxiliary else None)
+    config.architecture.auxiliary_head = dict(
+        config.architecture.decode_head, in_index=2, in_channels=32
+    )
+    distiller = config.distiller
+    recorder = dict(type='ModuleOutputs', source=source)
+    distiller.student_recorders.features = recorder
+    distiller.connectors = dict(
+        project=dict(type='mmrazor.ProjectionConnector', out_channels=64)
+    )
+    arguments = distiller.loss_forward_mappings.loss_distill
+    arguments.s_feature.connector = 'project'
+    with pytest.raises(ValueError, match='connectors.project.*in_channels'):
+        _build(config)
+
+
 def test_unknown_teacher_dtype_is_named():
     with pytest.raises(ValueError, match="teacher_dtype='int8'"):
         MODELS.build(_retinanet(teacher_dtype='int8'))

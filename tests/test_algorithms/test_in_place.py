@@ -7,6 +7,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from cankd_mm.algorithms.in_place import InPlaceActivations
+from cankd_mm.algorithms.recorded_forward import recorded_tensors
 from tests import tiny_models
 
 
@@ -43,7 +44,7 @@ def allowed(source: str) -> set[str]:
         with activations.watched():
             net(x)
         expected = recorders.get_recorder('a').get_record_data()
-        activations.allow_harmless(recorders)
+        activations.allow_harmless(recorded_tensors(recorders))
     with torch.no_grad(), recorders:
         net(x)
         found = recorders.get_recorder('a').get_record_data()
@@ -80,7 +81,7 @@ def test_activations_that_were_not_seen_stay_off():
     recorders.initialize(net)
     with recorders, activations.watched():
         pass
-    activations.allow_harmless(recorders)
+    activations.allow_harmless(recorded_tensors(recorders))
     assert not any(getattr(m, 'inplace', False) for m in net.modules())
 
 
