@@ -177,12 +177,19 @@ def load_state(
 ) -> LoadReport:
     """Loads what fits of a state dict and reports the rest."""
     report = LoadReport(source)
-    state = dict(state)
+    missing: list[str] = []
+    unexpected: list[str] = []
+
+    def remember(_, keys) -> None:
+        missing.extend(keys.missing_keys)
+        unexpected.extend(keys.unexpected_keys)
+
+    # Called once whatever fits is loaded, before torch raises for the rest.
+    handle = model.register_load_state_dict_post_hook(remember)
     try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
+        model.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        # A module may rename keys while it loads, so only torch knows which
-        # ones end up with another shape. Leave those out and load again.
+        # Under the names that a module may have given its keys just before.
         found = re.findall(
             r'size mismatch for (\S+): copying a param with shape '
             r'torch\.Size\(\[([\d, ]*)\]\) from checkpoint, the shape in '
@@ -195,9 +202,8 @@ def load_state(
             (name, _parse_shape(theirs), _parse_shape(ours))
             for name, theirs, ours in found
         ]
-        for name, _, _ in report.mis_shaped:
-            state.pop(name, None)
-        missing, unexpected = model.load_state_dict(state, strict=False)
+    finally:
+        handle.remove()
     mis_shaped = {name for name, _, _ in report.mis_shaped}
     report.missing = [
         name

@@ -57,6 +57,42 @@ def test_scalars_of_other_shape_are_reported():
     assert report.mis_shaped == [('scale', (2, 2), ())]
 
 
+class Renames(nn.Module):
+    """Loads old checkpoints, as FCOS's head does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.new = nn.Linear(2, 3)
+        self.other = nn.Linear(2, 2)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name in ('weight', 'bias'):
+            if f'{prefix}old.{name}' in state_dict:
+                value = state_dict.pop(f'{prefix}old.{name}')
+                state_dict[f'{prefix}new.{name}'] = value
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def test_a_renamed_key_of_other_shape_is_reported():
+    model = Renames()
+    other = torch.full((2, 2), 7.0)
+    state = {
+        'old.weight': torch.zeros(5, 2),
+        'old.bias': torch.zeros(5),
+        'other.weight': other,
+        'unknown': other,
+    }
+    report = load_state(model, state, 'x')
+    assert report.mis_shaped == [
+        ('new.weight', (5, 2), (3, 2)),
+        ('new.bias', (5,), (3,)),
+    ]
+    assert report.missing == ['other.bias']
+    assert report.unexpected == ['unknown']
+    assert torch.equal(model.other.weight, other)
+    assert not model._load_state_dict_post_hooks
+
+
 def test_missing_file_of_a_training_run_names_the_config_that_makes_it():
     path = 'work_dirs/retinanet-r101_1x_voc0712/epoch_0.pth'
     with pytest.raises(FileNotFoundError) as error:
