@@ -39,9 +39,9 @@ class TeacherInput(nn.Module):
 
     .. math:: x_t = (x_s \sigma_s + \mu_s - \mu_t) / \sigma_t
 
-    Padding stays 0, as both data preprocessors pad after normalising. Where
-    the teacher has no image preprocessor of its own, or the same one, the
-    batch is handed on untouched. Our completion.
+    Padding gets the teacher's value, as data preprocessors pad after they
+    normalise. Where the teacher has no image preprocessor of its own, or the
+    same one, the batch is handed on untouched. Our completion.
 
     Args:
         student: The student's data preprocessor.
@@ -60,6 +60,10 @@ class TeacherInput(nn.Module):
         self.is_identity = ours is None or theirs is None or ours == theirs
         if self.is_identity:
             return
+        # As mmdet and as mmseg call it.
+        self.padding = getattr(
+            teacher, 'pad_value', getattr(teacher, 'pad_val', 0)
+        )
         self.flips_channels = ours.swaps_channels != theirs.swaps_channels
         for name, values in (
             ('student_mean', ours.mean),
@@ -86,6 +90,6 @@ class TeacherInput(nn.Module):
             height, width = sample.metainfo.get(
                 'img_shape', images.shape[-2:]
             )[:2]
-            image[:, height:] = 0
-            image[:, :, width:] = 0
+            image[:, height:] = self.padding
+            image[:, :, width:] = self.padding
         return images

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmrazor.registry import MODELS
 
+from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
 from cankd_mm.utils.command_line import build_runner, world_size
@@ -122,9 +124,14 @@ def _set_checkpoint(cfg: Config, key: str, value: str) -> None:
             f'{flag}={value}: the config has no teacher and no student. '
             'Start a plain model from weights with --cfg-options load_from=...'
         )
-    if key == 'student_ckpt' and 'Frozen' not in str(cfg.model.get('type')):
+    kind = cfg.model.get('type')
+    algorithm = MODELS.get(kind) if isinstance(kind, str) else kind
+    is_ours = isinstance(algorithm, type) and issubclass(
+        algorithm, FrozenTeacherDistill
+    )
+    if key == 'student_ckpt' and not is_ours:
         raise ValueError(
-            f'{flag}={value}: model.type={cfg.model.get("type")!r} does not '
+            f'{flag}={value}: model.type={kind!r} does not '
             "know it. Use type='mmrazor.FrozenTeacherDistill'"
         )
     cfg.model[key] = resolve_path(value, flag)

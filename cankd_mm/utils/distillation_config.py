@@ -39,6 +39,9 @@ def plain_student_config(cfg: Config) -> Config:
     scope = plain.get('default_scope')
     if 'cfg_path' in student and 'type' not in student:
         student, scope = model_config_from_file(student, 'model.architecture')
+    preprocessor = plain.model.get('data_preprocessor')
+    if preprocessor:
+        student['data_preprocessor'] = preprocessor
     plain.model = student
     plain.default_scope = scope
     if 'Distill' in str((plain.get('val_cfg') or {}).get('type')):

@@ -36,8 +36,14 @@ def _batch() -> dict:
 
 @pytest.mark.parametrize(
     'ours, theirs',
-    [(RGB, CAFFE), (CAFFE, RGB), (RGB, {}), ({}, CAFFE)],
-    ids=['rgb-caffe', 'caffe-rgb', 'rgb-raw', 'raw-caffe'],
+    [
+        (RGB, CAFFE),
+        (CAFFE, RGB),
+        (RGB, {}),
+        ({}, CAFFE),
+        (RGB, dict(CAFFE, pad_value=5)),
+    ],
+    ids=['rgb-caffe', 'caffe-rgb', 'rgb-raw', 'raw-caffe', 'padding'],
 )
 def test_equals_the_teachers_own_preprocessor(ours, theirs):
     student, teacher = (

@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from cankd_mm.engine import training
 from cankd_mm.engine.training import TrainingOptions, training_runner
+from tests.commands import ROOT
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,27 @@ def test_determinism_leaves_the_seed(monkeypatch):
     cfg = Config(dict(model={}, randomness=dict(seed=1)))
     training_runner(cfg, TrainingOptions(deterministic=True))
     assert cfg.randomness == dict(seed=1, deterministic=True)
+
+
+@pytest.mark.parametrize(
+    'config', ['lakd_retinanet', 'cankd_retinanet', 'cskd_segformer']
+)
+def test_every_algorithm_of_ours_takes_a_students_checkpoint(
+    config, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(training, 'build_runner', lambda cfg: None)
+    path = tmp_path / 'student.pth'
+    path.touch()
+    cfg = Config.fromfile(ROOT / 'configs' / 'digits' / f'{config}.py')
+    training_runner(cfg, TrainingOptions(student_ckpt=str(path)))
+    assert cfg.model.student_ckpt == str(path)
+
+
+def test_mmrazors_algorithms_take_none(tmp_path):
+    path = tmp_path / 'student.pth'
+    path.touch()
+    model = dict(type='mmrazor.SingleTeacherDistill', architecture={})
+    with pytest.raises(ValueError, match='student-ckpt.*FrozenTeacherDistill'):
+        training_runner(
+            Config(dict(model=model)), TrainingOptions(student_ckpt=str(path))
+        )
