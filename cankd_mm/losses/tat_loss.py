@@ -34,6 +34,17 @@ Size = tuple[int, int]
 EMBED_NORMS = ('instance', 'batch', None)
 
 
+def with_contiguous_gradient(x: Tensor) -> Tensor:
+    """Makes the gradient contiguous before the norm behind ``x`` takes it.
+
+    On a CPU torch misreads the gradient that tokens of one image send back:
+    strided like ``channels_last``.
+    """
+    if x.requires_grad:
+        x.register_hook(lambda gradient: gradient.contiguous())
+    return x
+
+
 class InstanceNorm(nn.InstanceNorm2d):
     """Instance norm that a single position passes with its affine part.
 
@@ -43,7 +54,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each channel of each image, (B, C, H, W)."""
         if x.shape[2:].numel() > 1:
-            return super().forward(x)
+            return with_contiguous_gradient(super().forward(x))
         return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
@@ -53,7 +64,7 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each channel, (B, C, H, W)."""
         if x.numel() > x.size(1):
-            return super().forward(x)
+            return with_contiguous_gradient(super().forward(x))
         return F.batch_norm(
             x,
             self.running_mean,

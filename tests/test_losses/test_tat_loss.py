@@ -223,6 +223,26 @@ def test_instance_norm_is_batch_norm_of_each_image_alone():
     assert not torch.allclose(instance(s, t), batch(s, t))
 
 
+@pytest.mark.parametrize('norm', ['instance', 'batch'])
+@pytest.mark.parametrize(
+    'kwargs',
+    [dict(), dict(patch_size=None, anchor_stride=None)],
+    ids=['defaults', 'one to all'],
+)
+def test_one_image_gets_the_gradients_that_it_gets_twice(kwargs, norm):
+    """Torch's norms take the backward pass of one image another way."""
+    loss = make_loss(embed_norm=norm, **kwargs)
+    s, t = make_pair(1, 8, 8)
+    inputs = [s, *loss.parameters()]
+    once, twice = (
+        torch.autograd.grad(
+            loss(s.expand(b, -1, -1, -1), t.expand(b, -1, -1, -1)), inputs
+        )
+        for b in (1, 2)
+    )
+    torch.testing.assert_close(once, twice, rtol=1e-10, atol=1e-12)
+
+
 def test_raw_key_is_the_classification_form():
     loss = make_loss(
         embed_key=False,
