@@ -396,6 +396,31 @@ def test_autocast_changes_nothing(shape, dtype, way):
     torch.testing.assert_close(value, expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize('use_norm', [True, False])
+@pytest.mark.parametrize('way', ['chunks', 'covariances'])
+def test_far_from_zero_the_digits_are_kept(way, use_norm, monkeypatch):
+    take(way, monkeypatch)
+    # Without norm there is one way for large maps and one for small ones.
+    monkeypatch.setattr(cross_non_local, 'SMALL_MAP', 0)
+    generator = torch.Generator().manual_seed(0)
+    mean = 100 * torch.randn(2, 1, 16, 1, 1, generator=generator)
+    noise = torch.randn(2, 2, 16, 64, 64, generator=generator)
+    torch.manual_seed(0)
+    loss = CanKDLoss(16, use_norm=use_norm)
+    block = loss.levels[0]
+    last = block.out_norm if use_norm else block.out_proj
+    torch.nn.init.normal_(last.weight, std=0.3 if use_norm else 1e-5)
+    exact = copy.deepcopy(loss).double()
+    loss(*(mean + noise)).backward()
+    exact(*(mean + noise).double()).backward()
+    for name in ('theta', 'phi'):
+        found, expected = (
+            getattr(x.levels[0], name).weight.grad for x in (loss, exact)
+        )
+        error = (found - expected).norm() / expected.norm()
+        assert error < 2e-3, name
+
+
 def test_large_maps_keep_less_than_one_copy_for_the_backward_pass():
     loss = CanKDLoss(8)
     student, teacher = torch.randn(2, 2, 8, 400, 200)
