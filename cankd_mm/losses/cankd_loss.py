@@ -144,10 +144,17 @@ class CanKDLoss(nn.Module):
     def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:
         """Raises unless the student's and the teacher's level fit."""
         check_pair(s, t, self.in_channels, self.in_channels, index)
+        found = (
+            f'level {index}: `s_feature` has shape {tuple(s.shape)} and '
+            f'`t_feature` has shape {tuple(t.shape)}'
+        )
+        if t.shape[2:].numel() < 2:
+            raise ValueError(
+                f'{found}; a single position normalises to zero: record a '
+                'larger map, or lower `num_levels`'
+            )
         if self.sub_sample and min(t.shape[2:]) < 2:
             raise ValueError(
-                f'level {index}: `s_feature` has shape {tuple(s.shape)} and '
-                f'`t_feature` has shape {tuple(t.shape)}; a map below 2x2 '
-                'cannot be pooled: lower `num_levels`, or set '
-                '`sub_sample=False`'
+                f'{found}; a map below 2x2 cannot be pooled: lower '
+                '`num_levels`, or set `sub_sample=False`'
             )

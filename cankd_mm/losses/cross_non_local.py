@@ -95,11 +95,13 @@ class CrossNonLocal(nn.Module):
         return instance_norm_mse(self(s, t), t)
 
     def _is_normed_by_this_batch(self, dtype: torch.dtype) -> bool:
-        """Whether BN's statistics, neither frozen nor synced, are at hand."""
+        """Whether BN is as built: neither frozen nor synced nor replaced."""
         return (
             self.use_norm
             and type(self.out_norm) is nn.BatchNorm2d
             and self.out_norm.training
+            and self.out_norm.track_running_stats
+            and self.out_norm.momentum is not None
             and self.theta.weight.dtype == dtype
         )
 

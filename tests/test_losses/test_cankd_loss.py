@@ -454,6 +454,24 @@ def test_running_statistics_are_those_of_batch_norm(steps, way, monkeypatch):
     )
 
 
+@pytest.mark.parametrize('tracked', [True, False])
+def test_norms_without_a_moving_average_go_step_by_step(
+    tracked, way, monkeypatch
+):
+    loss = make_loss()
+    norm = torch.nn.BatchNorm2d(6, momentum=None, track_running_stats=tracked)
+    norm.double().load_state_dict(
+        loss.levels[0].out_norm.state_dict(), strict=False
+    )
+    loss.levels[0].out_norm = norm
+    features = make_features((2, 6, 8, 10))
+    for _ in range(2):
+        value = loss(*features)
+    torch.testing.assert_close(value, printed_loss(loss, *features))
+    if tracked:
+        assert norm.num_batches_tracked == 2
+
+
 def test_evaluation_uses_the_running_statistics(way):
     loss = make_loss().eval()
     (student,), (teacher,) = make_features((2, 6, 8, 10))
@@ -555,6 +573,7 @@ def test_zero_start_survives_init_weights(use_norm):
         ((2, 6, 8, 8), (2, 6, 4, 4), 'ResizeConnector'),
         ((2, 64, 6), (2, 64, 6), 'connector'),
         ((2, 6, 1, 8), (2, 6, 1, 8), 'sub_sample=False'),
+        ((2, 6, 1, 1), (2, 6, 1, 1), 'lower `num_levels`'),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(student, teacher, hint):
@@ -567,6 +586,14 @@ def test_shapes_that_do_not_fit_are_named(student, teacher, hint):
     assert f's_feature` has shape {student}' in message
     assert f't_feature` has shape {teacher}' in message
     assert hint in message
+
+
+@pytest.mark.parametrize('sub_sample', [True, False])
+def test_single_position_is_named_with_a_hint_that_helps(sub_sample):
+    x = torch.zeros(2, 6, 1, 1)
+    with pytest.raises(ValueError, match='single position') as error:
+        CanKDLoss(6, sub_sample=sub_sample)(x, x)
+    assert 'sub_sample' not in str(error.value)
 
 
 def test_smallest_map_can_be_pooled():
