@@ -32,9 +32,10 @@ class CanKDLoss(nn.Module):
     first step z = s, so the loss is that of the bare features. The authors'
     code halves the mean: its ``loss_weight=10`` is ``loss_weight=5`` here.
 
-    It computes in float32 (float64 for float64 features) under autocast too,
-    and sends no gradient to the teacher. The block's parameters train with
-    the student and are of no use afterwards.
+    It computes in the type of its parameters under autocast too: float32, or
+    float64 after ``loss.double()``, which float64 features need. It sends no
+    gradient to the teacher. The block's parameters train with the student and
+    are of no use afterwards.
 
     Args:
         in_channels: Channels of the teacher's feature, and of the student's
@@ -126,7 +127,8 @@ class CanKDLoss(nn.Module):
         Raises:
             ValueError: There are too few levels, or a pair of levels has
                 shapes that do not fit.
-            TypeError: A level is not a tensor.
+            TypeError: A level is not a tensor, or of a wider type than the
+                parameters.
         """
         pairs = zip(
             self.levels,
