@@ -11,6 +11,9 @@ from torch import Tensor
 from cankd_mm.utils.arguments import check_weight
 from cankd_mm.utils.levels import map_levels
 
+# Aspect ratios are rounded, by hand and by the padding of images.
+TOLERANCE = 0.05
+
 
 @MODELS.register_module()
 class TokenMapConnector(BaseConnector):
@@ -25,7 +28,8 @@ class TokenMapConnector(BaseConnector):
         num_extra_tokens: Tokens before the patches: 1 for ViT, 2 for a
             distilled DeiT, 0 for Swin and PVT. Defaults to 1.
         aspect_ratio: Height over width of the images, as padded for the
-            network: 0.5 for 512x1024. Defaults to 1.0.
+            network: 0.5 for 512x1024; right to a few percent. Defaults to
+            1.0.
         init_cfg: Accepted by every connector; there is nothing to initialise.
             Defaults to None.
 
@@ -105,8 +109,13 @@ class TokenMapConnector(BaseConnector):
         """Rows and columns of the patches."""
         patches = tokens.size(1) - self.num_extra_tokens
         height = round(max(patches * self.aspect_ratio, 1) ** 0.5)
-        width = round(height / self.aspect_ratio)
-        if height * width != patches:
+        width = patches // height
+        rounding = abs(width - height / self.aspect_ratio)
+        if (
+            patches < 1
+            or height * width != patches
+            or rounding > max(0.5, TOLERANCE * width)
+        ):
             raise ValueError(
                 f'`feature` has shape {tuple(tokens.shape)}: without '
                 f'{self.num_extra_tokens} extra token(s) {patches} patches '

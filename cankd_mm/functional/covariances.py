@@ -3,6 +3,7 @@
 Shapes: B images, C channels, M positions.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -67,11 +68,7 @@ class _Covariances(torch.autograd.Function):
         cross = torch.zeros_like(own)
         variance = torch.zeros_like(means[0])
         for part in position_chunks(student):
-            # Around the means: squares of large ones would hide the rest.
-            s, t = (
-                x[..., part].to(dtype) - mean
-                for x, mean in zip((student, teacher), means, strict=True)
-            )
+            s, t = _centred((student, teacher), means, part)
             torch.baddbmm(own, s, s.mT, out=own)
             torch.baddbmm(cross, t, s.mT, out=cross)
             variance += torch.linalg.vector_norm(
@@ -95,11 +92,20 @@ class _Covariances(torch.autograd.Function):
         own = (grad_own + grad_own.mT) / positions
         cross = grad_cross.mT / positions
         offset = grad_mean[..., None] / positions
-        offset = offset - own @ means[0] - cross @ means[1]
         grad = own.new_empty(student.shape)
         for part in position_chunks(student):
-            s, t = (x[..., part].to(own.dtype) for x in (student, teacher))
+            s, t = _centred((student, teacher), means, part)
             out = grad[..., part]
             torch.baddbmm(offset, own, s, out=out)
             torch.baddbmm(out, cross, t, out=out)
         return grad.to(student.dtype), None, None
+
+
+def _centred(
+    maps: tuple[Tensor, ...], means: list[Tensor], part: slice
+) -> Iterator[Tensor]:
+    """Chunks around the means: products of large ones would hide the rest."""
+    return (
+        x[..., part].to(mean.dtype) - mean
+        for x, mean in zip(maps, means, strict=True)
+    )

@@ -66,7 +66,8 @@ def error_gradient(
         \overline{(u - v)^2}\right) / 2
 
     with the maps u and v, the first one's scale a, and bars for means over
-    positions.
+    positions. Its mean is 0 but for rounding, which is taken out: multiplied
+    by a map far from 0 it would grow to an error of a parameter's gradient.
 
     Args:
         first: The chunk that is moved.
@@ -75,4 +76,6 @@ def error_gradient(
     """
     kept = 1 - (first.square - second.square + errors) / 2
     gradient = first.map * (first.scale * kept)
-    return gradient.addcmul_(second.map, first.scale, value=-1)
+    gradient.addcmul_(second.map, first.scale, value=-1)
+    gradient -= gradient.mean(2, keepdim=True)
+    return gradient

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cankd_mm.functional.chunks import channel_chunks
+from cankd_mm.utils.levels import full_type
 
 
 def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
@@ -26,7 +27,8 @@ def window_mean(x: Tensor, window: tuple[int, int]) -> Tensor:
             map.
 
     Returns:
-        The means; ``x`` itself where a window is one position.
+        The means, in the type of ``x`` but never summed in half precision;
+        ``x`` itself where a window is one position.
 
     Shape:
         - x: :math:`(B, C, H, W)`
@@ -45,7 +47,8 @@ class _WindowMean(torch.autograd.Function):
         whole = x[:, :, : rows * window[0], : columns * window[1]]
         for part in channel_chunks(x):
             # Whole rows are added before the columns of a window.
-            windows = whole[:, part].unflatten(2, (rows, -1))
+            wide = whole[:, part].to(full_type(x))
+            windows = wide.unflatten(2, (rows, -1))
             sums = reduce(torch.add, windows.unbind(3))
             sums = sums.unflatten(3, (columns, -1)).unbind(4)
             means[:, part] = reduce(torch.add, sums) / prod(window)

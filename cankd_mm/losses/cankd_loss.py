@@ -32,9 +32,10 @@ class CanKDLoss(nn.Module):
     first step z = s, so the loss is that of the bare features. The authors'
     code halves the mean: its ``loss_weight=10`` is ``loss_weight=5`` here.
 
-    It computes in float32 (float64 for float64 features) under autocast too,
-    and sends no gradient to the teacher. The block's parameters train with
-    the student and are of no use afterwards.
+    It computes in the type of its parameters under autocast too: float32, or
+    float64 after ``loss.double()``, which float64 features need. It sends no
+    gradient to the teacher. The block's parameters train with the student and
+    are of no use afterwards.
 
     Args:
         in_channels: Channels of the teacher's feature, and of the student's
@@ -126,7 +127,8 @@ class CanKDLoss(nn.Module):
         Raises:
             ValueError: There are too few levels, or a pair of levels has
                 shapes that do not fit.
-            TypeError: A level is not a tensor.
+            TypeError: A level is not a tensor, or of a wider type than the
+                parameters.
         """
         pairs = zip(
             self.levels,
@@ -144,10 +146,17 @@ class CanKDLoss(nn.Module):
     def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:
         """Raises unless the student's and the teacher's level fit."""
         check_pair(s, t, self.in_channels, self.in_channels, index)
+        found = (
+            f'level {index}: `s_feature` has shape {tuple(s.shape)} and '
+            f'`t_feature` has shape {tuple(t.shape)}'
+        )
+        if t.shape[2:].numel() < 2:
+            raise ValueError(
+                f'{found}; a single position normalises to zero: record a '
+                'larger map, or lower `num_levels`'
+            )
         if self.sub_sample and min(t.shape[2:]) < 2:
             raise ValueError(
-                f'level {index}: `s_feature` has shape {tuple(s.shape)} and '
-                f'`t_feature` has shape {tuple(t.shape)}; a map below 2x2 '
-                'cannot be pooled: lower `num_levels`, or set '
-                '`sub_sample=False`'
+                f'{found}; a map below 2x2 cannot be pooled: lower '
+                '`num_levels`, or set `sub_sample=False`'
             )

@@ -12,7 +12,7 @@ from cankd_mm.functional.cankd import (
 from cankd_mm.functional.covariances import covariances
 from cankd_mm.functional.pooled_projection import pooled_projection
 from cankd_mm.functional.residual_error import residual_error
-from cankd_mm.utils.levels import full_precision, full_type
+from cankd_mm.utils.levels import parameters_type
 
 # Up to so many elements a map fits the cache, and few calls are what counts.
 SMALL_MAP = 2**20
@@ -82,25 +82,30 @@ class CrossNonLocal(nn.Module):
         Equal to the step by step form on any map, whichever way is cheapest:
         from covariances where positions are many, chunk by chunk on other
         large maps.
+
+        Raises:
+            TypeError: The maps are of a wider type than the parameters.
         """
+        dtype = parameters_type(self.theta.weight, s, t)
         positions, channels = s.shape[2:].numel(), s.size(1)
-        if self._is_normed_by_this_batch(full_type(s, t)):
+        if self._is_normed_by_this_batch():
             if positions >= POSITIONS_PER_CHANNEL * channels:
                 return self._error_from_covariances(s, t)
             if s.numel() > SMALL_MAP and positions > channels:
                 return self._error_by_chunks(s, t)
-        s, t = full_precision(s, t)
+        s, t = s.to(dtype), t.to(dtype)
         if s.numel() <= SMALL_MAP:
             return F.mse_loss(F.instance_norm(self(s, t)), F.instance_norm(t))
         return instance_norm_mse(self(s, t), t)
 
-    def _is_normed_by_this_batch(self, dtype: torch.dtype) -> bool:
-        """Whether BN's statistics, neither frozen nor synced, are at hand."""
+    def _is_normed_by_this_batch(self) -> bool:
+        """Whether BN is as built: neither frozen nor synced nor replaced."""
         return (
             self.use_norm
             and type(self.out_norm) is nn.BatchNorm2d
             and self.out_norm.training
-            and self.theta.weight.dtype == dtype
+            and self.out_norm.track_running_stats
+            and self.out_norm.momentum is not None
         )
 
     def _error_from_covariances(self, s: Tensor, t: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from cankd_mm.utils.arguments import (
 from cankd_mm.utils.levels import (
     as_levels,
     check_pair,
-    full_type,
     no_autocast,
+    parameters_type,
 )
 
 _MODES = ('match', 'weight')
@@ -51,9 +51,10 @@ class LAKDLoss(nn.Module):
     ``feature_weight`` is :math:`\beta / \alpha`. The defaults are those of
     :math:`\alpha = 0.5, \beta = 1`.
 
-    It computes in float32 (float64 for float64 features) under autocast too,
-    and sends no gradient to the teacher. The projections train with the
-    student and are of no use afterwards.
+    It computes in float32 (float64 for float64 features, which need float64
+    projections: ``loss.double()``) under autocast too, and sends no gradient
+    to the teacher. The projections train with the student and are of no use
+    afterwards.
 
     The loss takes all local modules of a student, or one: with one
     ``LAKDLoss`` for each, as ``LocalModuleDistill(local_backward=True)``
@@ -170,7 +171,8 @@ class LAKDLoss(nn.Module):
         Raises:
             ValueError: There are too few maps, or a pair has shapes that do
                 not fit.
-            TypeError: A map is not a tensor.
+            TypeError: A map is not a tensor, or of a wider type than its
+                projection.
         """
         count = len(self.projections)
         students = as_levels(s_feature, count, 's_feature')
@@ -195,7 +197,7 @@ class LAKDLoss(nn.Module):
         if isinstance(projection, nn.Identity):
             projected = s
         else:
-            s = s.to(full_type(s, t))
+            s = s.to(parameters_type(projection.weight, s, t))
             projected = projection(s)
         mix = (self.avg_weight, self.max_weight)
         attention_weight = self.attention_weight / len(self.projections)

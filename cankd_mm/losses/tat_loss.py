@@ -26,12 +26,23 @@ from cankd_mm.utils.arguments import (
 from cankd_mm.utils.levels import (
     as_levels,
     check_pair,
-    full_precision,
     no_autocast,
+    parameters_type,
 )
 
 Size = tuple[int, int]
 EMBED_NORMS = ('instance', 'batch', None)
+
+
+def with_contiguous_gradient(x: Tensor) -> Tensor:
+    """Makes the gradient contiguous before the norm behind ``x`` takes it.
+
+    On a CPU torch misreads the gradient that tokens of one image send back:
+    strided like ``channels_last``.
+    """
+    if x.requires_grad:
+        x.register_hook(lambda gradient: gradient.contiguous())
+    return x
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -43,7 +54,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each channel of each image, (B, C, H, W)."""
         if x.shape[2:].numel() > 1:
-            return super().forward(x)
+            return with_contiguous_gradient(super().forward(x))
         return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
@@ -53,7 +64,7 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each channel, (B, C, H, W)."""
         if x.numel() > x.size(1):
-            return super().forward(x)
+            return with_contiguous_gradient(super().forward(x))
         return F.batch_norm(
             x,
             self.running_mean,
@@ -156,9 +167,10 @@ class TaTLoss(nn.Module):
     raw feature. A level without patches and without anchors is matched one
     to all: A over all its positions, whose mean square alone is its term.
 
-    It computes in float32 (float64 for float64 features) under autocast too,
-    and sends no gradient to the teacher. The embeddings train with the
-    student and are of no use afterwards.
+    It computes in the type of its parameters under autocast too: float32, or
+    float64 after ``loss.double()``, which float64 features need. It sends no
+    gradient to the teacher. The embeddings train with the student and are of
+    no use afterwards.
 
     Args:
         student_channels: Channels of the student's feature, on all levels.
@@ -311,7 +323,8 @@ class TaTLoss(nn.Module):
         Raises:
             ValueError: There are too few levels, or a pair of levels has
                 shapes that do not fit.
-            TypeError: A level is not a tensor.
+            TypeError: A level is not a tensor, or of a wider type than the
+                parameters.
         """
         students = as_levels(s_feature, self.num_levels, 's_feature')
         teachers = as_levels(t_feature, self.num_levels, 't_feature')
@@ -320,7 +333,8 @@ class TaTLoss(nn.Module):
             check_pair(
                 s, t, self.student_channels, self.teacher_channels, index
             )
-            s, t = full_precision(s, t.detach())
+            dtype = parameters_type(self.levels[index].query.conv.weight, s, t)
+            s, t = s.to(dtype), t.detach().to(dtype)
             with no_autocast(s):
                 loss = loss + self._level_loss(index, s, t)
         return self.loss_weight * loss

@@ -143,6 +143,28 @@ def full_precision(*features: Tensor) -> tuple[Tensor, ...]:
     return tuple(feature.to(dtype) for feature in features)
 
 
+def parameters_type(parameter: Tensor, *features: Tensor) -> torch.dtype:
+    """Type in which a loss with parameters computes: theirs.
+
+    Args:
+        parameter: Any parameter of the loss.
+        *features: What the loss is given.
+
+    Raises:
+        TypeError: The features need a wider type, or the parameters are of
+            half precision.
+    """
+    dtype = full_type(parameter, *features)
+    if parameter.dtype != dtype:
+        types = ', '.join(str(feature.dtype) for feature in features)
+        raise TypeError(
+            f'the parameters of the loss are {parameter.dtype}, its features '
+            f'are {types}: together they are computed in {dtype}; bring the '
+            f'loss to it with `loss.to({dtype})`'
+        )
+    return dtype
+
+
 def no_autocast(feature: Tensor) -> AbstractContextManager:
     """Returns a context without autocast on the feature's device."""
     device = feature.device.type

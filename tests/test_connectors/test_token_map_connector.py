@@ -30,6 +30,23 @@ def test_patch_of_row_and_column_is_found_there(extra, grid):
             assert torch.equal(output[:, :, row, column], token)
 
 
+@pytest.mark.parametrize(
+    'grid, ratio', [((50, 84), 0.6), ((84, 50), 1.67), ((37, 50), 0.75)]
+)
+def test_rounded_aspect_ratios_find_the_grid(grid, ratio):
+    height, width = grid
+    tokens = torch.randn(1, 1 + height * width, 2)
+    output = TokenMapConnector(1, aspect_ratio=ratio)(tokens)
+    assert output.shape == (1, 2, height, width)
+
+
+@pytest.mark.parametrize('patches, ratio', [(56, 1.0), (60, 1.0), (0, 3.0)])
+def test_grids_of_another_shape_are_not_taken(patches, ratio):
+    connector = TokenMapConnector(0, aspect_ratio=ratio)
+    with pytest.raises(ValueError, match=f'{patches} patches'):
+        connector(torch.zeros(1, patches, 2))
+
+
 def test_patches_of_a_vision_transformer_are_its_own_map():
     from mmseg.models import VisionTransformer
 

@@ -99,6 +99,19 @@ def test_far_from_zero_the_digits_are_kept():
     )
 
 
+def test_far_from_zero_the_gradient_keeps_its_digits():
+    # Mirrored noise of few binary digits: float32 holds map and mean exactly.
+    noise = [(16 * x.detach()).round() / 16 for x in make_maps()]
+    student, teacher = (4096 + torch.cat((x, -x), 2) for x in noise)
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        s = student.to(dtype).requires_grad_()
+        _, own, cross, _ = covariances(s, teacher.to(dtype), dtype)
+        total = own.square().sum() + cross.square().sum()
+        gradients.append(torch.autograd.grad(total, s)[0].double())
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
 def test_teacher_is_a_constant_and_second_derivatives_are_refused():
     student, teacher = make_maps()
     found = covariances(student, teacher.requires_grad_(), torch.float64)

@@ -50,3 +50,18 @@ def test_maps_in_channels_last_order_are_the_same_maps():
     torch.testing.assert_close(
         window_mean(turned, (2, 3)), window_mean(x, (2, 3)), rtol=0, atol=0
     )
+
+
+@pytest.mark.parametrize('elements', [1, 1000])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_maps_are_summed_in_float32(dtype, elements, monkeypatch):
+    # Sums over a window leave float16's range and bfloat16's precision.
+    monkeypatch.setattr(chunks, 'CPU_ELEMENTS', elements)
+    generator = torch.Generator().manual_seed(0)
+    x = 5e4 + 1e4 * torch.rand(2, 3, 64, 32, generator=generator)
+    x = x.to(dtype).requires_grad_()
+    means = window_mean(x, (32, 32))
+    expected = F.avg_pool2d(x.float(), 32).to(dtype)
+    torch.testing.assert_close(means, expected)
+    (grad,) = torch.autograd.grad(means.sum(), x)
+    assert torch.equal(grad, torch.full_like(grad, 1 / 1024))

@@ -396,6 +396,62 @@ def test_autocast_changes_nothing(shape, dtype, way):
     torch.testing.assert_close(value, expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize('use_norm', [True, False])
+@pytest.mark.parametrize('way', ['chunks', 'covariances'])
+def test_far_from_zero_the_digits_are_kept(way, use_norm, monkeypatch):
+    take(way, monkeypatch)
+    # Without norm there is one way for large maps and one for small ones.
+    monkeypatch.setattr(cross_non_local, 'SMALL_MAP', 0)
+    generator = torch.Generator().manual_seed(0)
+    mean = 100 * torch.randn(2, 1, 16, 1, 1, generator=generator)
+    noise = torch.randn(2, 2, 16, 64, 64, generator=generator)
+    torch.manual_seed(0)
+    loss = CanKDLoss(16, use_norm=use_norm)
+    block = loss.levels[0]
+    last = block.out_norm if use_norm else block.out_proj
+    torch.nn.init.normal_(last.weight, std=0.3 if use_norm else 1e-5)
+    exact = copy.deepcopy(loss).double()
+    loss(*(mean + noise)).backward()
+    exact(*(mean + noise).double()).backward()
+    for name in ('theta', 'phi'):
+        found, expected = (
+            getattr(x.levels[0], name).weight.grad for x in (loss, exact)
+        )
+        error = (found - expected).norm() / expected.norm()
+        assert error < 2e-3, name
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, BFLOAT16])
+def test_a_loss_in_float64_takes_other_features(dtype, way):
+    loss = make_loss().double()
+    s, t = (x.detach().to(dtype) for (x,) in make_features((2, 6, 8, 10)))
+    value = loss(s.requires_grad_(), t)
+    value.backward()
+    assert value.dtype == torch.float64
+    assert s.grad.dtype == dtype
+    torch.testing.assert_close(
+        value, loss(s.double(), t.double()), rtol=1e-12, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    'own, given, needed',
+    [
+        (torch.float32, torch.float64, 'float64'),
+        (torch.bfloat16, torch.float32, 'float32'),
+        (torch.bfloat16, torch.bfloat16, 'float32'),
+    ],
+)
+def test_types_that_do_not_fit_are_named(own, given, needed):
+    loss = CanKDLoss(6).to(own)
+    s, t = (x.detach().to(given) for (x,) in make_features((2, 6, 8, 10)))
+    with pytest.raises(TypeError, match='parameters of the loss') as error:
+        loss(s, t)
+    assert str(own) in str(error.value)
+    assert str(given) in str(error.value)
+    assert f'`loss.to(torch.{needed})`' in str(error.value)
+
+
 def test_large_maps_keep_less_than_one_copy_for_the_backward_pass():
     loss = CanKDLoss(8)
     student, teacher = torch.randn(2, 2, 8, 400, 200)
@@ -427,6 +483,24 @@ def test_running_statistics_are_those_of_batch_norm(steps, way, monkeypatch):
     torch.testing.assert_close(
         found[way], found['steps'], rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize('tracked', [True, False])
+def test_norms_without_a_moving_average_go_step_by_step(
+    tracked, way, monkeypatch
+):
+    loss = make_loss()
+    norm = torch.nn.BatchNorm2d(6, momentum=None, track_running_stats=tracked)
+    norm.double().load_state_dict(
+        loss.levels[0].out_norm.state_dict(), strict=False
+    )
+    loss.levels[0].out_norm = norm
+    features = make_features((2, 6, 8, 10))
+    for _ in range(2):
+        value = loss(*features)
+    torch.testing.assert_close(value, printed_loss(loss, *features))
+    if tracked:
+        assert norm.num_batches_tracked == 2
 
 
 def test_evaluation_uses_the_running_statistics(way):
@@ -530,6 +604,7 @@ def test_zero_start_survives_init_weights(use_norm):
         ((2, 6, 8, 8), (2, 6, 4, 4), 'ResizeConnector'),
         ((2, 64, 6), (2, 64, 6), 'connector'),
         ((2, 6, 1, 8), (2, 6, 1, 8), 'sub_sample=False'),
+        ((2, 6, 1, 1), (2, 6, 1, 1), 'lower `num_levels`'),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(student, teacher, hint):
@@ -542,6 +617,14 @@ def test_shapes_that_do_not_fit_are_named(student, teacher, hint):
     assert f's_feature` has shape {student}' in message
     assert f't_feature` has shape {teacher}' in message
     assert hint in message
+
+
+@pytest.mark.parametrize('sub_sample', [True, False])
+def test_single_position_is_named_with_a_hint_that_helps(sub_sample):
+    x = torch.zeros(2, 6, 1, 1)
+    with pytest.raises(ValueError, match='single position') as error:
+        CanKDLoss(6, sub_sample=sub_sample)(x, x)
+    assert 'sub_sample' not in str(error.value)
 
 
 def test_smallest_map_can_be_pooled():

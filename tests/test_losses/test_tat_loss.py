@@ -223,6 +223,26 @@ def test_instance_norm_is_batch_norm_of_each_image_alone():
     assert not torch.allclose(instance(s, t), batch(s, t))
 
 
+@pytest.mark.parametrize('norm', ['instance', 'batch'])
+@pytest.mark.parametrize(
+    'kwargs',
+    [dict(), dict(patch_size=None, anchor_stride=None)],
+    ids=['defaults', 'one to all'],
+)
+def test_one_image_gets_the_gradients_that_it_gets_twice(kwargs, norm):
+    """Torch's norms take the backward pass of one image another way."""
+    loss = make_loss(embed_norm=norm, **kwargs)
+    s, t = make_pair(1, 8, 8)
+    inputs = [s, *loss.parameters()]
+    once, twice = (
+        torch.autograd.grad(
+            loss(s.expand(b, -1, -1, -1), t.expand(b, -1, -1, -1)), inputs
+        )
+        for b in (1, 2)
+    )
+    torch.testing.assert_close(once, twice, rtol=1e-10, atol=1e-12)
+
+
 def test_raw_key_is_the_classification_form():
     loss = make_loss(
         embed_key=False,
@@ -332,6 +352,37 @@ def test_autocast_changes_nothing(dtype, strips):
     torch.testing.assert_close(
         under, loss((100 * s).float(), (100 * t).float()), rtol=0, atol=0
     )
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, BFLOAT16])
+def test_a_loss_in_float64_takes_other_features(dtype):
+    loss = TaTLoss(3, 4).double()
+    s, t = (x.detach().to(dtype) for x in make_pair())
+    value = loss(s.requires_grad_(), t)
+    value.backward()
+    assert value.dtype == torch.float64
+    assert s.grad.dtype == dtype
+    torch.testing.assert_close(
+        value, loss(s.double(), t.double()), rtol=1e-12, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    'own, given, needed',
+    [
+        (torch.float32, torch.float64, 'float64'),
+        (torch.bfloat16, torch.float32, 'float32'),
+        (torch.bfloat16, torch.bfloat16, 'float32'),
+    ],
+)
+def test_types_that_do_not_fit_are_named(own, given, needed):
+    loss = TaTLoss(3, 4).to(own)
+    s, t = (x.detach().to(given) for x in make_pair())
+    with pytest.raises(TypeError, match='parameters of the loss') as error:
+        loss(s, t)
+    assert str(own) in str(error.value)
+    assert str(given) in str(error.value)
+    assert f'`loss.to(torch.{needed})`' in str(error.value)
 
 
 def test_constant_maps_give_finite_gradients():
