@@ -75,6 +75,12 @@ class LoadReport:
             )
 
 
+def trained_by(path: str) -> str | None:
+    """Name of the config whose training writes a file; None if none does."""
+    run = _TRAINED_HERE.match(path)
+    return run[1] if run else None
+
+
 def read_checkpoint(path: str, key: str) -> dict:
     """Reads a checkpoint file onto the CPU.
 
@@ -89,11 +95,11 @@ def read_checkpoint(path: str, key: str) -> dict:
     try:
         found = resolve_path(path, key)
     except FileNotFoundError as error:
-        run = _TRAINED_HERE.match(path)
-        if run is None:
+        config = trained_by(path)
+        if config is None:
             raise
         raise FileNotFoundError(
-            f'{error}. Training the config {run[1]}.py writes this file: '
+            f'{error}. Training the config {config}.py writes this file: '
             'train it first (configs/teachers/README.md lists the teachers '
             'without public weights), or give the path of weights you have'
         ) from None
