@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -91,6 +92,7 @@ def read_checkpoint(path: str, key: str) -> dict:
     Raises:
         FileNotFoundError: There is no such file. Of one that training here
             would write, the message says which config makes it.
+        ConnectionError: An address that cannot be read.
     """
     try:
         found = resolve_path(path, key)
@@ -103,9 +105,19 @@ def read_checkpoint(path: str, key: str) -> dict:
             'train it first (configs/teachers/README.md lists the teachers '
             'without public weights), or give the path of weights you have'
         ) from None
-    return CheckpointLoader.load_checkpoint(
-        found, map_location='cpu', logger='silent'
-    )
+    try:
+        return CheckpointLoader.load_checkpoint(
+            found, map_location='cpu', logger='silent'
+        )
+    except OSError as error:
+        if '://' not in found:
+            raise
+        raise ConnectionError(
+            f'{key}={path!r} cannot be downloaded: {error}. Download it '
+            'elsewhere and give the path of the file (--teacher-ckpt PATH for '
+            "a teacher's), or put it into "
+            f'{Path(torch.hub.get_dir(), "checkpoints")}'
+        ) from error
 
 
 def weights_of(
