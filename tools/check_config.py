@@ -8,7 +8,7 @@ of MMDetection and MMSegmentation: files, or ``package::path``. Nothing is
 downloaded. Training makes the same checks before it starts.
 
 Ends with exit code 1 where there are errors or warnings, with 2 where a
-config cannot be read.
+config cannot be read or there is no such file of teacher weights.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from mmengine.config import DictAction
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.config_checks.report import check_files
+from cankd_mm.utils.config_path import resolve_path
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -52,6 +53,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.gpus is not None and args.gpus < 1:
         parser.error(f'--gpus {args.gpus}: expected at least 1')
+    if args.teacher_ckpt:
+        try:
+            args.teacher_ckpt = resolve_path(
+                args.teacher_ckpt, '--teacher-ckpt'
+            )
+        except FileNotFoundError as error:
+            parser.error(str(error))
     return args
 
 

@@ -3,6 +3,7 @@
 from mmengine.config import Config
 
 from cankd_mm.config_checks import (
+    assembled_model,
     batch_size,
     class_count,
     evaluation,
@@ -22,6 +23,7 @@ from cankd_mm.config_checks.finding import Finding, info
 # does not apply to the config, and where it is not certain.
 CHECKS = (
     model_files.check,
+    assembled_model.check,
     losses.check,
     recorders.check,
     class_count.check,

@@ -9,7 +9,6 @@ from mmengine.logging import print_log
 from cankd_mm.config_checks.checks import check_config
 from cankd_mm.config_checks.finding import Finding, Severity
 from cankd_mm.utils.command_line import read_config
-from cankd_mm.utils.config_path import resolve_path
 
 _LEVELS = {
     Severity.INFO: logging.INFO,
@@ -34,7 +33,8 @@ def check_files(
     Args:
         paths: Files, or ``package::path``.
         cfg_options: Overrides of every config.
-        teacher_ckpt: The teacher's weights, in place of the configs'.
+        teacher_ckpt: The teacher's weights, in place of the configs'; a file
+            that exists, or an address.
         gpus: As in :func:`check_config`.
         verbose: Print infos too.
 
@@ -43,13 +43,13 @@ def check_files(
         if a config cannot be read.
     """
     least = Severity.INFO if verbose else Severity.WARNING
-    code = faults = 0
+    unread = faults = 0
     for path in paths:
         try:
             cfg = _read(path, cfg_options, teacher_ckpt)
         except Exception as failure:  # a config is code and may raise any
             print(f'{path}\n  cannot be read: {failure}')
-            code = 2
+            unread += 1
             continue
         findings = check_config(cfg, gpus)
         shown = [f for f in findings if f.severity >= least]
@@ -57,11 +57,13 @@ def check_files(
             print(path)
             print('\n'.join(map(line, shown)))
         faults += sum(f.severity > Severity.INFO for f in findings)
+    checked = len(paths) - unread
     print(
-        f'{len(paths)} config{"s" * (len(paths) > 1)} checked, '
+        f'{checked} config{"s" * (checked != 1)} checked, '
         f'{faults or "no"} fault{"s" * (faults != 1)} found'
+        + (f', {unread} cannot be read' if unread else '')
     )
-    return code or int(faults > 0)
+    return 2 if unread else int(faults > 0)
 
 
 def _read(path: str, cfg_options, teacher_ckpt: str | None) -> Config:
@@ -79,7 +81,7 @@ def _read(path: str, cfg_options, teacher_ckpt: str | None) -> Config:
             raise ValueError(
                 f'--teacher-ckpt={teacher_ckpt}: the config has no teacher'
             )
-        cfg.model.teacher_ckpt = resolve_path(teacher_ckpt, '--teacher-ckpt')
+        cfg.model.teacher_ckpt = teacher_ckpt
     return cfg
 
 

@@ -25,6 +25,7 @@ from cankd_mm.utils.checkpoint import (
     load_state,
     read_checkpoint,
     student_state_dict,
+    trained_by,
     weights_of,
 )
 from cankd_mm.utils.config_path import resolve_path
@@ -52,8 +53,11 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     else:
         try:
             resolve_path(path, KEY)
-        except FileNotFoundError:
-            yield info(KEY, f'there is no file {path} yet')
+        except FileNotFoundError as failure:
+            if trained_by(path):
+                yield info(KEY, f'there is no file {path} yet')
+            else:
+                yield error(KEY, str(failure).removeprefix(f'{KEY}='))
         else:
             yield from _content(teacher, path)
 

@@ -10,6 +10,7 @@ from mmrazor.registry import MODELS
 from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
+from cankd_mm.engine.training_data import require_training_data
 from cankd_mm.utils.command_line import build_runner, world_size
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
@@ -53,7 +54,7 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
     Raises:
         ValueError: An option does not fit the config or the machine, or the
             config has faults.
-        FileNotFoundError: A checkpoint that is not there.
+        FileNotFoundError: A checkpoint that is not there, or training data.
     """
     if options.amp:
         _use_mixed_precision(cfg, options.amp_dtype)
@@ -81,6 +82,7 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
     if options.check:
         findings = check_config(cfg, world_size(cfg.get('launcher', 'none')))
         require_no_error(findings)
+    require_training_data(cfg)
     try:
         return build_runner(cfg)
     finally:

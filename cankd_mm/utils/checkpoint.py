@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -75,6 +76,12 @@ class LoadReport:
             )
 
 
+def trained_by(path: str) -> str | None:
+    """Name of the config whose training writes a file; None if none does."""
+    run = _TRAINED_HERE.match(path)
+    return run[1] if run else None
+
+
 def read_checkpoint(path: str, key: str) -> dict:
     """Reads a checkpoint file onto the CPU.
 
@@ -85,21 +92,32 @@ def read_checkpoint(path: str, key: str) -> dict:
     Raises:
         FileNotFoundError: There is no such file. Of one that training here
             would write, the message says which config makes it.
+        ConnectionError: An address that cannot be read.
     """
     try:
         found = resolve_path(path, key)
     except FileNotFoundError as error:
-        run = _TRAINED_HERE.match(path)
-        if run is None:
+        config = trained_by(path)
+        if config is None:
             raise
         raise FileNotFoundError(
-            f'{error}. Training the config {run[1]}.py writes this file: '
+            f'{error}. Training the config {config}.py writes this file: '
             'train it first (configs/teachers/README.md lists the teachers '
             'without public weights), or give the path of weights you have'
         ) from None
-    return CheckpointLoader.load_checkpoint(
-        found, map_location='cpu', logger='silent'
-    )
+    try:
+        return CheckpointLoader.load_checkpoint(
+            found, map_location='cpu', logger='silent'
+        )
+    except OSError as error:
+        if '://' not in found:
+            raise
+        raise ConnectionError(
+            f'{key}={path!r} cannot be downloaded: {error}. Download it '
+            'elsewhere and give the path of the file (--teacher-ckpt PATH for '
+            "a teacher's), or put it into "
+            f'{Path(torch.hub.get_dir(), "checkpoints")}'
+        ) from error
 
 
 def weights_of(

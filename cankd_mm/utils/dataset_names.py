@@ -77,7 +77,8 @@ def _number_of_classes(cfg: Config, former: int) -> int:
     if isinstance(cfg.classes, str):
         raise ValueError(
             f'classes={cfg.classes!r}, expected a sequence of names: '
-            f'classes=({cfg.classes!r},)'
+            f'classes=({cfg.classes!r},); on the command line: '
+            f'classes={cfg.classes},'
         )
     if cfg.num_classes not in (former, len(cfg.classes)):
         raise ValueError(
@@ -99,9 +100,12 @@ def _move_data(cfg: Config, former: str, root: str) -> None:
     for key in _EVALUATORS:
         for _, part in dicts(cfg.get(key)):
             for name, value in part.items():
-                if isinstance(value, str) and value.startswith(former):
-                    rest = value.removeprefix(former).lstrip('/')
-                    part[name] = str(Path(root) / rest)
+                if isinstance(value, str) and _lies_in(value, former):
+                    part[name] = str(root / Path(value).relative_to(former))
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return bool(folder) and Path(path).is_relative_to(folder)
 
 
 def _without_repetition(parts: list[dict]) -> list[dict]:
@@ -123,7 +127,8 @@ def _use_single_voc_folder(data: dict) -> None:
         return
     split = Path(data['ann_file']).name
     if not (lists / 'test.txt').is_file():  # then `val` is what is tested on
-        split = {'trainval.txt': 'train.txt', 'test.txt': 'val.txt'}[split]
+        others = {'trainval.txt': 'train.txt', 'test.txt': 'val.txt'}
+        split = others.get(split, split)
     data['ann_file'] = f'ImageSets/Main/{split}'
     data['data_prefix']['sub_data_root'] = ''
 

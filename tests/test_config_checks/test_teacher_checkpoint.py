@@ -87,6 +87,12 @@ def test_teacher_that_is_not_trained_yet_is_no_fault(lint):
     assert finding.startswith('info') and 'work_dirs/x/epoch_1.pth' in finding
 
 
+@pytest.mark.parametrize('path', ['mine.pth', 'no/where.pth', 'no::x.pth'])
+def test_file_that_nothing_will_write(lint, path):
+    _, (finding,) = lint(f'model = dict(teacher_ckpt={path!r})')
+    assert finding.startswith(f'error    model.teacher_ckpt: {path!r}: ')
+
+
 def test_distillation_checkpoint_of_the_teacher_serves(lint, tmp_path):
     weights = save(tmp_path / 'pair.pth', digits_teacher())
     state = torch.load(weights)['state_dict']

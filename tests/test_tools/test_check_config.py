@@ -13,6 +13,7 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs').rglob('*.py')
     if '_base_' not in path.parts
 )
+TEACHER_WEIGHTS = 'configs/digits/teacher_retinanet.pth'
 NAMELESS = """
 _base_ = '{base}'
 distiller = _base_.distiller
@@ -78,6 +79,20 @@ def test_unreadable_config_ends_with_2(nameless, check_config, capsys):
     output = capsys.readouterr().out
     assert 'no/where.py\n  cannot be read' in output
     assert 'distill_losses.cankd' in output
+    assert output.endswith(
+        '1 config checked, 1 fault found, 1 cannot be read\n'
+    )
+
+
+def test_missing_teacher_weights_are_no_unreadable_config(
+    check_config, capsys
+):
+    with pytest.raises(SystemExit) as stop:
+        check_config([str(ROOT / DISTILLATION), '--teacher-ckpt', 'no.pth'])
+    assert stop.value.code == 2
+    output = ''.join(capsys.readouterr())
+    assert "--teacher-ckpt='no.pth': there is no file" in output
+    assert 'cannot be read' not in output
 
 
 @pytest.mark.parametrize(
@@ -101,7 +116,7 @@ def test_options_change_every_config(check_config, monkeypatch, capsys):
 def test_teacher_option_needs_a_teacher(check_config, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     plain = 'configs/digits/baseline_retinanet.py'
-    assert check_config([plain, '--teacher-ckpt', 'x.pth']) == 2
+    assert check_config([plain, '--teacher-ckpt', TEACHER_WEIGHTS]) == 2
     assert 'the config has no teacher' in capsys.readouterr().out
 
 

@@ -1,5 +1,7 @@
 """Loading says what it did, and what did not fit."""
 
+from urllib.error import URLError
+
 import pytest
 import torch
 from torch import nn
@@ -107,6 +109,24 @@ def test_missing_file_from_elsewhere_is_an_error_without_advice_to_train():
     with pytest.raises(FileNotFoundError) as error:
         read_checkpoint('nowhere/epoch_1.pth', 'model.teacher_ckpt')
     assert 'train it first' not in str(error.value)
+
+
+def test_address_without_network_names_key_address_cause_and_remedy(
+    monkeypatch, tmp_path
+):
+    def no_network(*_, **__):
+        raise URLError('no route to host')
+
+    monkeypatch.setattr('torch.hub.urlopen', no_network)
+    monkeypatch.setattr('torch.hub.get_dir', lambda: str(tmp_path))
+    url = 'https://example.org/teacher.pth'
+    with pytest.raises(ConnectionError) as error:
+        read_checkpoint(url, 'model.teacher_ckpt')
+    message = str(error.value)
+    assert message.startswith(f'model.teacher_ckpt={url!r} cannot be')
+    assert 'no route to host' in message
+    assert '--teacher-ckpt PATH' in message
+    assert str(tmp_path / 'checkpoints') in message
 
 
 def test_too_little_coverage_is_an_error(tmp_path):

@@ -116,6 +116,38 @@ def test_folder_without_a_test_split_is_tested_on_val(tmp_path):
     assert cfg.val_dataloader.dataset.ann_file == 'ImageSets/Main/val.txt'
 
 
+def test_split_that_is_set_already_is_kept(tmp_path):
+    root = voc_folder(tmp_path / 'cells', 'train', 'val')
+    cfg = child(
+        tmp_path,
+        VOC_PAIR,
+        f'data_root = {str(root)!r}',
+        "val_dataloader = dict(dataset=dict(ann_file='x/train.txt'))",
+    )
+    assert cfg.val_dataloader.dataset.ann_file == 'ImageSets/Main/train.txt'
+
+
+@pytest.mark.parametrize(
+    'path, followed_path',
+    [
+        ('data/VOC/a.json', 'data/cells/a.json'),
+        ('data/VOCdevkit/a.json', 'data/VOCdevkit/a.json'),
+        ('bbox', 'bbox'),
+    ],
+)
+def test_path_of_an_evaluator_follows_its_folder_alone(path, followed_path):
+    cfg = Config(
+        dict(
+            written_for=dict(data_root='data/VOC', num_classes=2),
+            data_root='data/cells',
+            num_classes=2,
+            model={},
+            val_evaluator=dict(type='CocoMetric', ann_file=path),
+        )
+    )
+    assert followed(cfg).val_evaluator.ann_file == followed_path
+
+
 def test_devkit_that_lies_elsewhere_keeps_its_years(tmp_path):
     cfg = child(tmp_path, VOC_PAIR, f'data_root = {str(tmp_path)!r}')
     first, second = cfg.train_dataloader.dataset.dataset.datasets
@@ -189,6 +221,7 @@ def test_labels_of_a_segmentation_set_are_used_as_they_are(tmp_path):
     [
         (['num_classes = 3'], 'num_classes=3, but the data sets .* have 80'),
         (["classes = 'cell'"], "classes='cell', expected a sequence"),
+        (["classes = 'cell'"], 'on the command line: classes=cell,$'),
         (
             ["classes = ('cell',)", 'num_classes = 2'],
             'num_classes=2, but classes has 1 names',

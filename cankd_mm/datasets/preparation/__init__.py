@@ -19,7 +19,7 @@ from cankd_mm.datasets.preparation import (
 from cankd_mm.datasets.preparation.conversion import Options
 from cankd_mm.datasets.preparation.data_set import DataSet
 from cankd_mm.datasets.preparation.layout import at_wrong_level
-from cankd_mm.datasets.preparation.report import Report
+from cankd_mm.datasets.preparation.report import Report, from_here
 
 __all__ = ['DATA_SETS', 'DataSet', 'Options', 'Report', 'prepare']
 
@@ -70,5 +70,5 @@ def _usage(data_set: DataSet, root: Path) -> list[str]:
         *lines,
         'Or set, in a config of your own with one of ours as its _base_, or '
         'with --cfg-options:',
-        f'  data_root = {full + end!r}',
+        f'  data_root = {str(from_here(root)) + end!r}',
     ]

@@ -32,30 +32,41 @@ CLASSES = tuple(_NAMES.split(','))
 
 
 def prepare(report: Report, options: Options) -> None:
-    """Checks a folder with COCO 2017."""
-    for split, official in SPLITS.items():
+    """Checks a folder with COCO 2017, or other data in its layout."""
+    names = [
         _check_split(report, split, official)
+        for split, official in SPLITS.items()
+    ]
+    train, val = names
+    if train is None or val is None:
+        return
+    if train != val:
+        report.problem(
+            'the splits list different categories, or the same in another '
+            f'order: {some(train)}; {some(val)}',
+            'list the same categories, in the same order, in both files of '
+            'annotations',
+        )
+    if set(train) - set(CLASSES):
+        # In the order of the file, by which mmdet numbers them.
+        report.use_own_classes('coco', train)
 
 
-def _check_split(report: Report, split: str, official: int) -> None:
+def _check_split(
+    report: Report, split: str, official: int
+) -> list[str] | None:
+    """Checks a split; returns its categories, None if it has no list."""
     file = f'annotations/instances_{split}.json'
     has_images = require(report, Part(split, f'{split}.zip'))
     if not require(report, Part(file, 'annotations_trainval2017.zip')):
-        return
+        return None
     content = _read(report, file)
     if content is None:
-        return
+        return None
     images, annotations, categories = content
     report.count(f'{split}: images listed', len(images), official)
     report.count(f'{split}: boxes', len(annotations))
     report.count(f'{split}: categories', len(categories), len(CLASSES))
-    unknown = sorted(set(categories) - set(CLASSES))
-    if unknown:
-        report.problem(
-            f"{file} has categories that are not COCO's: {some(unknown)}",
-            'the data sets of the configs would skip their boxes: set '
-            'metainfo=dict(classes=...) and num_classes in your config',
-        )
     if has_images:
         there = names_in(report.root / split, '')
         report.missing(
@@ -63,6 +74,7 @@ def _check_split(report: Report, split: str, official: int) -> None:
             (f'{split}/{name}' for name in images if name not in there),
             f'extract {split}.zip again',
         )
+    return categories
 
 
 def _read(report: Report, file: str) -> tuple[list, list, list] | None:

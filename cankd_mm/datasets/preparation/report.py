@@ -68,6 +68,19 @@ class Report:
         """Whether the configs can use the data."""
         return not self.problems
 
+    def use_own_classes(self, of: str, classes: Iterable[str]) -> None:
+        """Says how the configs train on classes of the data set's own.
+
+        Args:
+            of: Which configs, by the data set in their names.
+            classes: Their names, in the order they are to be given in.
+        """
+        self.usage = [
+            f'In a config whose _base_ is one of ours for {of}:',
+            f"  data_root = '{from_here(self.root)}/'",
+            f'  classes = {tuple(classes)}',
+        ]
+
     def count(
         self, what: str, found: int, official: int | None = None
     ) -> None:
@@ -118,6 +131,12 @@ class Report:
         content = dataclasses.asdict(self)
         content.update(root=str(self.root), ready=self.ready)
         return json.dumps(content, indent=2)
+
+
+def from_here(folder: Path) -> Path:
+    """A folder relative to the working directory, where it lies below it."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def some(names: list[str]) -> str:

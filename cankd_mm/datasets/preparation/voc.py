@@ -74,8 +74,9 @@ def _check_devkit(report: Report) -> None:
         report.problem(
             f"the annotations name classes that are not VOC's: "
             f'{some(unknown)}',
-            'the data sets of the configs would skip their boxes: set '
-            'metainfo=dict(classes=...) and num_classes in your config',
+            'the data sets of the configs would skip their boxes: name all '
+            'classes in your config: '
+            f'classes = {tuple(sorted(report.classes))}',
         )
 
 
@@ -97,15 +98,7 @@ def _check_single(report: Report) -> None:
         objects |= _check_split(report, '', split, None, remedy)
     report.classes = _summed(objects)
     if report.classes:
-        _describe_usage(report)
-
-
-def _describe_usage(report: Report) -> None:
-    report.usage = [
-        'In a config whose _base_ is one of ours for voc0712:',
-        f"  data_root = '{report.root}/'",
-        f'  classes = {tuple(sorted(report.classes))}',
-    ]
+        report.use_own_classes('voc0712', sorted(report.classes))
 
 
 def _check_split(

@@ -49,15 +49,38 @@ def test_broken_annotations_of_coco_are_named(tmp_path, content):
     assert problem.text.startswith(f'{file} cannot be read')
 
 
-def test_categories_that_the_config_would_skip_are_named(tmp_path):
+def rename_category(root, *renamed: str):
+    for split in ('train2017', 'val2017'):
+        file = root / f'annotations/instances_{split}.json'
+        content = json.loads(file.read_text())
+        content['categories'] = content['categories'][:3]
+        if split in renamed:
+            content['categories'][0]['name'] = 'walker'
+        file.write_text(json.dumps(content))
+
+
+def test_other_categories_in_cocos_layout_are_named_in_two_lines(
+    tmp_path, monkeypatch
+):
     root = make('coco', tmp_path)
-    file = root / 'annotations/instances_train2017.json'
-    content = json.loads(file.read_text())
-    content['categories'][3]['name'] = 'motorbike'
-    file.write_text(json.dumps(content))
+    rename_category(root, 'train2017', 'val2017')
+    monkeypatch.chdir(tmp_path)
+    report = prepare('coco', root)
+    assert report.ready
+    # Not sorted: mmdet numbers them as the file does.
+    assert report.usage == [
+        'In a config whose _base_ is one of ours for coco:',
+        "  data_root = 'data/coco/'",
+        "  classes = ('walker', 'bicycle', 'car')",
+    ]
+
+
+def test_splits_of_different_categories_are_not_ready(tmp_path):
+    root = make('coco', tmp_path)
+    rename_category(root, 'train2017')
     (problem,) = prepare('coco', root).problems
-    assert "not COCO's: motorbike" in problem.text
-    assert 'num_classes' in problem.remedy
+    assert 'walker' in problem.text
+    assert 'in both files' in problem.remedy
 
 
 def test_voc_is_counted(tmp_path):
@@ -82,6 +105,7 @@ def test_classes_that_are_not_vocs_are_named(tmp_path):
     path.write_text(path.read_text().replace('>train<', '>locomotive<'))
     (problem,) = prepare('voc', root).problems
     assert "not VOC's: locomotive" in problem.text
+    assert "classes = ('car', 'chair', 'dog', 'locomotive'" in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -103,6 +127,13 @@ def test_a_folder_in_vocs_layout_tells_its_classes(tmp_path):
     assert counts(report)['trainval: objects'] == 3
     text = report.as_text()
     assert "classes = ('RBC', 'WBC')" in text
+
+
+def test_root_is_printed_relative_to_where_one_is(tmp_path, monkeypatch):
+    root = voc_layout(tmp_path / 'data/cells')
+    assert f"  data_root = '{root}/'" in prepare('voc', root).usage
+    monkeypatch.chdir(tmp_path)
+    assert "  data_root = 'data/cells/'" in prepare('voc', root).usage
 
 
 def test_a_folder_without_split_lists_is_not_ready(tmp_path):
