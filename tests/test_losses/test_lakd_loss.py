@@ -146,37 +146,6 @@ def test_half_precision_sums_of_many_channels_do_not_overflow():
     assert s.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_a_loss_in_float64_takes_other_features(dtype):
-    loss = LAKDLoss(4, 6).double()
-    s, t = (x.detach().to(dtype) for x in _maps((2, 4, 8, 8), (2, 6, 6, 8)))
-    value = loss(s.requires_grad_(), t)
-    value.backward()
-    assert value.dtype == torch.float64
-    assert s.grad.dtype == dtype
-    torch.testing.assert_close(
-        value, loss(s.double(), t.double()), rtol=1e-7, atol=0
-    )
-
-
-@pytest.mark.parametrize(
-    'own, given, needed',
-    [
-        (torch.float32, torch.float64, 'float64'),
-        (torch.bfloat16, torch.float32, 'float32'),
-        (torch.bfloat16, torch.bfloat16, 'float32'),
-    ],
-)
-def test_types_that_do_not_fit_are_named(own, given, needed):
-    loss = LAKDLoss(4, 6).to(own)
-    s, t = (x.detach().to(given) for x in _maps((2, 4, 8, 8), (2, 6, 6, 8)))
-    with pytest.raises(TypeError, match='parameters of the loss') as error:
-        loss(s, t)
-    assert str(own) in str(error.value)
-    assert str(given) in str(error.value)
-    assert f'`loss.to(torch.{needed})`' in str(error.value)
-
-
 @pytest.mark.parametrize('mode', ['match', 'weight'])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_half_features_give_the_loss_of_their_values(mode, dtype):

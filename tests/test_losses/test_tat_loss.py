@@ -354,37 +354,6 @@ def test_autocast_changes_nothing(dtype, strips):
     )
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, BFLOAT16])
-def test_a_loss_in_float64_takes_other_features(dtype):
-    loss = TaTLoss(3, 4).double()
-    s, t = (x.detach().to(dtype) for x in make_pair())
-    value = loss(s.requires_grad_(), t)
-    value.backward()
-    assert value.dtype == torch.float64
-    assert s.grad.dtype == dtype
-    torch.testing.assert_close(
-        value, loss(s.double(), t.double()), rtol=1e-12, atol=0
-    )
-
-
-@pytest.mark.parametrize(
-    'own, given, needed',
-    [
-        (torch.float32, torch.float64, 'float64'),
-        (torch.bfloat16, torch.float32, 'float32'),
-        (torch.bfloat16, torch.bfloat16, 'float32'),
-    ],
-)
-def test_types_that_do_not_fit_are_named(own, given, needed):
-    loss = TaTLoss(3, 4).to(own)
-    s, t = (x.detach().to(given) for x in make_pair())
-    with pytest.raises(TypeError, match='parameters of the loss') as error:
-        loss(s, t)
-    assert str(own) in str(error.value)
-    assert str(given) in str(error.value)
-    assert f'`loss.to(torch.{needed})`' in str(error.value)
-
-
 def test_constant_maps_give_finite_gradients():
     loss = TaTLoss(3, 4)
     s = torch.zeros(2, 3, 9, 9, requires_grad=True)
