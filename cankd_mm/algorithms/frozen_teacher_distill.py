@@ -246,6 +246,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         _drop_pretrained(self.student)
         self.student.init_weights()
         report = load_weights(self.student, checkpoint, 'model.student_ckpt')
+        if len(report.mis_shaped) > len(report.matched):
+            raise ValueError(
+                f'{report}. A head of another class count may differ, but '
+                'these are weights of another model than the student. First '
+                f'keys that do not fit:\n{report.offenders()}'
+            )
         _print_report(report)
         self.student._is_init = True
 

@@ -506,6 +506,12 @@ def test_student_checkpoint_of_another_class_count_is_reported(
     assert 'mis-shaped bbox_head.retina_cls.weight' in report
 
 
+def test_student_checkpoint_of_another_model_is_an_error(tmp_path):
+    path = _save(_build(tiny_models.retinanet(16)), tmp_path / 'teacher.pth')
+    with pytest.raises(ValueError, match='student_ckpt.*another model'):
+        _build(_retinanet(student_ckpt=path))
+
+
 def test_distillation_checkpoint_serves_as_teacher(tmp_path):
     distilled = _build(
         tiny_models.distillation(
