@@ -34,6 +34,17 @@ def recorded(model: nn.Module, recorders: RecorderManager) -> torch.Tensor:
     return recorders.get_recorder('a').get_record_data()
 
 
+def watched(
+    kind: str = 'ModuleOutputs', source: str = 'norm'
+) -> tuple[nn.Module, RecorderManager, WatchedRecords]:
+    model = Residual().eval()
+    recorders = RecorderManager(
+        dict(a=dict(type=f'mmrazor.{kind}', source=source))
+    )
+    recorders.initialize(model)
+    return model, recorders, WatchedRecords(recorders, model)
+
+
 @pytest.mark.parametrize(
     'kind, source, changed',
     [
@@ -44,12 +55,7 @@ def recorded(model: nn.Module, recorders: RecorderManager) -> torch.Tensor:
     ],
 )
 def test_what_is_changed_behind_is_copied_from_then_on(kind, source, changed):
-    model = Residual().eval()
-    recorders = RecorderManager(
-        dict(a=dict(type=f'mmrazor.{kind}', source=source))
-    )
-    recorders.initialize(model)
-    records = WatchedRecords(recorders, model)
+    model, recorders, records = watched(kind, source)
     with records.watched():
         first = recorded(model, recorders)
     hooks = len(model.get_submodule(source)._forward_hooks)
@@ -86,12 +92,8 @@ def test_a_copied_model_copies_its_own_records():
 
 
 def test_gradients_pass_a_copy():
-    model = Residual().train()
-    recorders = RecorderManager(
-        dict(a=dict(type='mmrazor.ModuleOutputs', source='norm'))
-    )
-    recorders.initialize(model)
-    records = WatchedRecords(recorders, model)
+    model, recorders, records = watched()
+    model.train()
     with torch.no_grad(), records.watched():
         recorded(model, recorders)
     records.copy_changed()
@@ -109,12 +111,7 @@ def test_gradients_pass_a_copy():
 
 
 def test_a_replaced_module_is_copied_too():
-    model = Residual().eval()
-    recorders = RecorderManager(
-        dict(a=dict(type='mmrazor.ModuleOutputs', source='norm'))
-    )
-    recorders.initialize(model)
-    records = WatchedRecords(recorders, model)
+    model, recorders, records = watched()
     with records.watched():
         recorded(model, recorders)
     changed = records.copy_changed()

@@ -1,0 +1,165 @@
+"""Writes files that appear whole or not at all.
+
+A file is written under a temporary name in its own folder, flushed to the
+disk, and renamed. Whatever ends the process on the way, the final name holds
+either the whole new file or what was there before.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+# `.<name>.<random>.unfinished`; releases up to 0.1 wrote
+# `.<name>_student.pth.<process>`.
+_SUFFIX = '.unfinished'
+_LEFTOVER = re.compile(
+    rf'\..+\.\w+{re.escape(_SUFFIX)}|\..+_student\.pth\.\d+'
+)
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that replaces ``path`` once it is whole.
+
+    Args:
+        path: The final name. Its folder is made where it is missing.
+
+    Yields:
+        A binary file. Closing it is left to this function.
+
+    Raises:
+        OSError: The file cannot be written. The message names it and, where
+            there is no room for it, the free space; an earlier file under
+            the same name is untouched.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f'.{path.name}.', suffix=_SUFFIX, dir=path.parent
+        )
+    except OSError as error:
+        raise _named(error, path) from error
+    unfinished = Path(name)
+    try:
+        with _named_failures(path), os.fdopen(descriptor, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _take_usual_permissions(unfinished)
+        with _named_failures(path):
+            os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def save_whole(content: Any, path: str | Path) -> None:
+    """Write what ``torch.save`` writes, whole or not at all.
+
+    Args:
+        content: Anything that ``torch.save`` takes.
+        path: The final name.
+
+    Raises:
+        OSError: As :func:`whole_file`.
+    """
+    with whole_file(path) as file:
+        torch.save(content, file)
+
+
+def write_text_whole(text: str, path: str | Path) -> None:
+    """Write a text file, whole or not at all.
+
+    Args:
+        text: What the file holds.
+        path: The final name.
+
+    Raises:
+        OSError: As :func:`whole_file`.
+    """
+    with whole_file(path) as file:
+        file.write(text.encode('utf-8'))
+
+
+def leftovers(folder: str | Path) -> list[Path]:
+    """Return the unfinished files that killed processes left in a folder.
+
+    Args:
+        folder: Where :func:`whole_file` wrote. It need not exist. No file in
+            it may be under way, or that one is returned too.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)
+    )
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames and removals in a folder last through a power failure."""
+    # Not every system and file system can open or flush a folder.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _named_failures(path: Path) -> Iterator[None]:
+    """Name the file where the disk is full or writing fails otherwise."""
+    try:
+        yield
+    except OSError as error:
+        raise _named(error, path) from error
+    except RuntimeError as error:
+        # torch reports a failed write in its own words, with the system's
+        # error as the context at best.
+        if 'inline_container' not in str(error):
+            raise
+        cause = error.__context__
+        if not isinstance(cause, OSError):
+            cause = OSError(errno.EIO, str(error).splitlines()[0])
+        raise _named(cause, path) from error
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    reason = error.strerror or str(error)
+    if error.errno in _NO_ROOM:
+        try:
+            free = f'{shutil.disk_usage(path.parent).free / 1e6:,.1f} MB'
+        except OSError:
+            free = 'an unknown amount of space'
+        limit = (
+            ' and the limit of a file\'s size (ulimit -f)'
+            if error.errno == errno.EFBIG
+            else ''
+        )
+        reason += (
+            f'; {free} is free on its disk. Make room{limit}, or choose '
+            'another folder (--work-dir for a training run)'
+        )
+    return type(error)(
+        error.errno, f'{path} was not written: {reason}'
+    )
+
+
+def _take_usual_permissions(path: Path) -> None:
+    """Give a file the permissions of one that ``open`` makes."""
+    mask = os.umask(0)
+    os.umask(mask)
+    with contextlib.suppress(OSError):
+        path.chmod(0o666 & ~mask)

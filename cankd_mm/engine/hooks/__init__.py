@@ -1,0 +1,1 @@
+"""Hooks that watch over a training run."""
