@@ -8,7 +8,24 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from cankd_mm.checkpoint.finite_weights import (
+    NonFinite,
+    non_finite_tensors,
+    raise_non_finite,
+    require_finite,
+)
 from cankd_mm.utils.config_path import resolve_path
+
+__all__ = [
+    'LoadReport',
+    'load_state',
+    'load_weights',
+    'read_checkpoint',
+    'require_finite',
+    'student_state_dict',
+    'trained_by',
+    'weights_of',
+]
 
 # Wrappers that training leaves in front of a model's own keys.
 _WRAPPER_PREFIX = re.compile(r'^(module\.)+')
@@ -30,6 +47,8 @@ class LoadReport:
             the smaller of the share of numbers and the share of tensors, so
             that neither a large head nor many small norms can be lost
             unnoticed. Running statistics count as weights.
+        non_finite: Tensors of the checkpoint that hold NaN or infinity and
+            that the model has with finite numbers.
     """
 
     source: str
@@ -38,6 +57,7 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)
     mis_shaped: list[tuple[str, tuple, tuple]] = field(default_factory=list)
     coverage: float = 0.0
+    non_finite: list[NonFinite] = field(default_factory=list)
 
     def __str__(self) -> str:
         """One line of counts."""
@@ -74,6 +94,14 @@ class LoadReport:
                 f'checkpoint does not belong to this {owner}. First keys '
                 f'that do not fit:\n{self.offenders()}'
             )
+
+    def require_finite(self) -> None:
+        """Raise if the checkpoint holds weights that are not finite.
+
+        Raises:
+            NonFiniteWeightsError: It names the first tensors, with counts.
+        """
+        raise_non_finite(self.non_finite, self.source)
 
 
 def trained_by(path: str) -> str | None:
@@ -194,7 +222,7 @@ def load_state(
     model: nn.Module, state: dict[str, torch.Tensor], source: str
 ) -> LoadReport:
     """Loads what fits of a state dict and reports the rest."""
-    report = LoadReport(source)
+    report = LoadReport(source, non_finite=non_finite_tensors(state, model))
     missing: list[str] = []
     unexpected: list[str] = []
 
