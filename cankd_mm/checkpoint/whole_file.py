@@ -144,7 +144,7 @@ def _named(error: OSError, path: Path) -> OSError:
         except OSError:
             free = 'an unknown amount of space'
         limit = (
-            ' and the limit of a file\'s size (ulimit -f)'
+            " and the limit of a file's size (ulimit -f)"
             if error.errno == errno.EFBIG
             else ''
         )
@@ -152,9 +152,7 @@ def _named(error: OSError, path: Path) -> OSError:
             f'; {free} is free on its disk. Make room{limit}, or choose '
             'another folder (--work-dir for a training run)'
         )
-    return type(error)(
-        error.errno, f'{path} was not written: {reason}'
-    )
+    return type(error)(error.errno, f'{path} was not written: {reason}')
 
 
 def _take_usual_permissions(path: Path) -> None:

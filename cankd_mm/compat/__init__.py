@@ -9,6 +9,7 @@ import logging
 
 from cankd_mm.compat import (
     checkpoint_loading,
+    checkpoint_saving,
     config_scopes,
     mmcv_ops,
     mmrazor_cfg_path,
@@ -23,6 +24,7 @@ _WORKAROUNDS = (
     mmrazor_quantization,
     config_scopes,
     checkpoint_loading,
+    checkpoint_saving,
     mmrazor_cfg_path,
 )
 _applied: list[str] = []

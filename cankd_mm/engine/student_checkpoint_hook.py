@@ -1,12 +1,17 @@
 """Writes the student of every checkpoint as a checkpoint of its own."""
 
+import logging
 from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 
+from cankd_mm.checkpoint.interrupted_save import (
+    replaced_names,
+    resumed_checkpoint,
+)
 from cankd_mm.utils.student_export import export_student, student_path
 
 
@@ -17,25 +22,51 @@ class StudentCheckpointHook(Hook):
     The file is a plain mmdet or mmseg checkpoint: it loads into the plain
     student config and knows nothing of distillation. It follows the fate of
     its checkpoint: where ``CheckpointHook`` removes an old one
-    (``max_keep_ckpts``), the student file that this run wrote for it goes
-    too. Does nothing for models without a student, so it may stand in any
-    config. Only local work directories are served.
+    (``max_keep_ckpts``), its student file goes too, also one of an earlier
+    run that this one resumes. A student that cannot be written (the disk is
+    full) is an error in the log and no reason to stop. Does nothing for
+    models without a student, so it may stand in any config. Only local work
+    directories are served.
 
     Examples:
         >>> custom_hooks = [dict(type='StudentCheckpointHook')]
     """
 
-    # Behind CheckpointHook, which is VERY_LOW.
+    # After CheckpointHook, which is VERY_LOW.
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self._has_news = False
-        # Checkpoints with a student file of ours, and when they were saved.
-        self._exported: dict[Path, int] = {}
+        self._is_saved = False
+        # Checkpoints that may have a student file, and when they were saved
+        # as the file has them.
+        self._exported: dict[Path, int | None] = {}
+
+    def before_train(self, runner) -> None:
+        """Find the student files of the run that this one resumes."""
+        if not is_main_process():
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                self._take_over(hook, runner)
+
+    def _take_over(self, hook: CheckpointHook, runner) -> None:
+        last = resumed_checkpoint(hook, runner)
+        if last is None:
+            return
+        for checkpoint in last.parent.iterdir():
+            if student_path(checkpoint).is_file():
+                self._exported[checkpoint] = None
+        # The run was stopped before it removed the student of a checkpoint,
+        # or before it wrote the last one.
+        for name in replaced_names(hook, runner):
+            self._exported[last.with_name(name)] = None
+        self._remove_orphans()
+        if not student_path(last).exists() and _has_student(runner.model):
+            self._try_to_export(last)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Notes that a checkpoint with a student is being written."""
-        self._has_news = any(
+        self._is_saved = any(
             key.startswith('architecture.') for key in checkpoint['state_dict']
         )
 
@@ -52,28 +83,45 @@ class StudentCheckpointHook(Hook):
         self._export(runner)
 
     def _export(self, runner) -> None:
-        if not self._has_news:
+        if not self._is_saved:
             return
-        self._has_news = False
+        self._is_saved = False
         if not is_main_process():
             return
         for name, path in runner.message_hub.runtime_info.items():
             if name == 'last_ckpt' or name.startswith('best_ckpt'):
-                self._export_one(path)
+                if path and '://' not in str(path) and Path(path).is_file():
+                    self._try_to_export(Path(path))
+        self._remove_orphans()
+
+    def _try_to_export(self, checkpoint: Path) -> None:
+        saved = checkpoint.stat().st_mtime_ns
+        if self._exported.get(checkpoint) == saved:
+            return
+        student = student_path(checkpoint)
+        try:
+            export_student(checkpoint, student)
+        except Exception as error:
+            # Training is worth more than this copy.
+            print_log(
+                f'The student of {checkpoint} was not written: {error}. '
+                'Training goes on. tools/export_student.py gets it out of the '
+                'checkpoint later.',
+                logger='current',
+                level=logging.ERROR,
+            )
+            return
+        if checkpoint not in self._exported:
+            print_log(f'The student is in {student}', logger='current')
+        self._exported[checkpoint] = saved
+
+    def _remove_orphans(self) -> None:
+        """Remove the student files whose checkpoints are gone."""
         for checkpoint in list(self._exported):
             if not checkpoint.exists():
                 student_path(checkpoint).unlink(missing_ok=True)
                 del self._exported[checkpoint]
 
-    def _export_one(self, path: str | None) -> None:
-        if not path or '://' in str(path) or not Path(path).is_file():
-            return
-        checkpoint = Path(path)
-        saved = checkpoint.stat().st_mtime_ns
-        if self._exported.get(checkpoint) == saved:
-            return
-        student = student_path(checkpoint)
-        export_student(checkpoint, student)
-        if checkpoint not in self._exported:
-            print_log(f'The student alone is in {student}', logger='current')
-        self._exported[checkpoint] = saved
+
+def _has_student(model) -> bool:
+    return hasattr(getattr(model, 'module', model), 'architecture')

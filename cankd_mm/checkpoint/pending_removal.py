@@ -1,0 +1,40 @@
+"""Which files a checkpoint replaces, as the checkpoint itself notes it.
+
+A file is removed once what replaces it is on the disk. A run that is killed
+in between leaves it behind; the note, an entry of the message hub, lets the
+run that resumes from the checkpoint remove it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmengine.logging import MessageHub
+
+_KEY = 'pending_removal'
+
+
+def note_pending(hub: MessageHub, paths: Iterable[str | Path]) -> None:
+    """Note which files go once the next checkpoint is whole.
+
+    Args:
+        hub: The runner's message hub, which is saved with the checkpoint.
+        paths: Files in the folder of the checkpoints.
+    """
+    hub.update_info(_KEY, [Path(path).name for path in paths])
+
+
+def pending_names(hub: MessageHub) -> list[str]:
+    """Return the names of the files that are still to be removed.
+
+    Args:
+        hub: The runner's message hub. After a resume its content is that of
+            a file, so anything but a bare name is left out.
+    """
+    noted = hub.get_info(_KEY, [])
+    if not isinstance(noted, list):
+        return []
+    return [
+        name
+        for name in noted
+        if isinstance(name, str) and name and Path(name).name == name
+    ]
