@@ -1,0 +1,145 @@
+"""A loss of features that are not finite is never a finite number.
+
+Where a read of a value costs next to nothing, on a CPU and outside of
+``torch.compile``, the losses look at their features and raise an error that
+names them. On a GPU a read would wait for the device in every step; there,
+and in :func:`values_unchecked`, NaN and infinity arrive in the loss.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+# Gradients of a larger loss overflow float32, or nearly.
+LARGEST_LOSS = 1e30
+
+_checked = ContextVar('values_checked', default=True)
+
+
+@contextmanager
+def values_unchecked() -> Iterator[None]:
+    """Switch the losses' checks of values off.
+
+    For callers that look at the loss themselves, as a training does: what is
+    not finite arrives in the loss, as on a GPU. Checks of shapes and types
+    remain.
+
+    Examples:
+        .. code-block:: python
+
+            with values_unchecked():
+                loss = loss_module(s_feature, t_feature)
+    """
+    token = _checked.set(False)
+    try:
+        yield
+    finally:
+        _checked.reset(token)
+
+
+def values_are_checked(x: Tensor) -> bool:
+    """Return whether values on a tensor's device are looked at now.
+
+    Args:
+        x: Any tensor of the computation.
+    """
+    if torch.compiler.is_compiling() or x.device.type != 'cpu':
+        return False
+    return _checked.get()
+
+
+def check_values(name: str, levels: Sequence[Tensor], largest: float) -> None:
+    """Raise unless a feature is finite and not too large to compute with.
+
+    It reads each level once. Where :func:`values_are_checked` is False it
+    does nothing.
+
+    Args:
+        name: Name of the feature, for error messages.
+        levels: Its levels, of a floating point type.
+        largest: Largest absolute value with which the loss and its gradients
+            do not overflow float32.
+
+    Raises:
+        ValueError: A level holds NaN, infinity or larger values.
+    """
+    for index, level in enumerate(levels):
+        if not values_are_checked(level):
+            continue
+        x = level.detach()
+        # No value is larger than the norm, which takes half the time of the
+        # maximum of absolute values.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        if torch.linalg.vector_norm(x, dtype=dtype) <= largest:
+            continue
+        found = f'level {index} of `{name}`, of shape {tuple(x.shape)},'
+        num_nan = int(x.isnan().sum())
+        num_inf = int(x.isinf().sum())
+        if num_nan or num_inf:
+            raise ValueError(
+                f'{found} is not finite: {num_nan} NaN and {num_inf} infinite '
+                f'of {x.numel()} values; expected finite features. Look at '
+                'the weights and the inputs of the model that they come from'
+            )
+        peak = float(x.abs().amax())
+        if peak > largest:
+            raise ValueError(
+                f'{found} has values of up to {peak:g}; expected at most '
+                f'{largest:g}: the loss would overflow {dtype}. Record a '
+                'module whose output is normalized'
+            )
+
+
+def check_loss(loss: Tensor, *features: Tensor) -> Tensor:
+    """Return the loss if it is finite and not too large for its gradients.
+
+    Args:
+        loss: The loss.
+        *features: Tensors of which it was computed, for error messages.
+
+    Shape:
+        - loss, output: scalar
+
+    Raises:
+        ValueError: It is neither; never where :func:`values_are_checked` is
+            False.
+    """
+    if values_are_checked(loss) and not abs(loss.item()) <= LARGEST_LOSS:
+        shapes = ' and '.join(str(tuple(x.shape)) for x in features)
+        raise ValueError(
+            f'the loss of finite features of shapes {shapes} is '
+            f'{loss.item():g}; expected at most {LARGEST_LOSS:g} in absolute '
+            'value. Lower its weights, or look at the weights of its layers'
+        )
+    return loss
+
+
+def carry_non_finite(loss: Tensor, *features: Tensor) -> Tensor:
+    """Return the loss, or NaN if a feature is not finite.
+
+    For losses that do not read every value, or that compare values and go on
+    with the result, where NaN and infinity would be lost. A finite loss and
+    its gradients stay as they are, to the last bit. Nothing is read from the
+    device. Where :func:`values_are_checked` is True the features have been
+    looked at, and nothing is done.
+
+    Args:
+        loss: The loss.
+        *features: Tensors of which it was computed.
+
+    Shape:
+        - loss, output: scalar
+    """
+    if values_are_checked(loss):
+        return loss
+    factor = torch.ones_like(loss)
+    for x in features:
+        x = x.detach()
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        # A sum over anything that is not finite is not finite.
+        is_finite = x.sum(dtype=dtype).isfinite()
+        factor = factor.where(is_finite, torch.nan)
+    return loss * factor
