@@ -42,6 +42,8 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
+from cankd_mm.checkpoint.integrity import reading
+
 _torch_load = torch.load
 _lock = threading.RLock()
 
@@ -156,7 +158,9 @@ def _torch_load_restricted(filename: str):
         def load(file, map_location=None, *args, **kwargs):
             if threading.get_ident() != thread:
                 return outer(file, map_location, *args, **kwargs)
-            return _load_as_data(file, filename, map_location, users)
+            # Finds damage, and files that are no checkpoint.
+            with reading(file, 'checkpoint'):
+                return _load_as_data(file, filename, map_location, users)
 
         torch.load = load
         try:

@@ -1,23 +1,34 @@
 """Reads checkpoints and loads them with a report of what matched."""
 
+import contextlib
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from cankd_mm.checkpoint.file_kind import (
+    UnreadableCheckpointError,
+    require_checkpoint_file,
+)
 from cankd_mm.checkpoint.finite_weights import (
     NonFinite,
     non_finite_tensors,
     raise_non_finite,
     require_finite,
 )
-from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.checkpoint.integrity import reading
+from cankd_mm.utils.config_path import require_text, resolve_path
 
 __all__ = [
     'LoadReport',
+    'UnreadableCheckpointError',
+    'find_checkpoint',
     'load_state',
     'load_weights',
     'read_checkpoint',
@@ -121,10 +132,41 @@ def read_checkpoint(path: str, key: str) -> dict:
         FileNotFoundError: There is no such file. Of one that training here
             would write, the message says which config makes it.
         ConnectionError: An address that cannot be read.
+        UnreadableCheckpointError: The file is something else than a
+            checkpoint, or damaged.
+        UnsafeCheckpointError: The file holds code.
+        ValueError: ``path`` is no text.
     """
+    found = find_checkpoint(path, key)
+    if '://' in found:
+        return _download(found, path, key)
+    with reading(found, key), _named(key):
+        return CheckpointLoader.load_checkpoint(
+            found, map_location='cpu', logger='silent'
+        )
+
+
+def find_checkpoint(path: str, key: str) -> str:
+    """Finds a checkpoint without reading it.
+
+    Args:
+        path: As in :func:`read_checkpoint`.
+        key: Likewise.
+
+    Returns:
+        The path of a local file, or an address as it is.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableCheckpointError: A folder, a broken link or a device.
+        ValueError: ``path`` is no text.
+    """
+    path = require_text(path, key)
     try:
-        found = resolve_path(path, key)
+        return resolve_path(path, key)
     except FileNotFoundError as error:
+        if os.path.lexists(os.path.expanduser(path)):
+            require_checkpoint_file(os.path.expanduser(path), key)
         config = trained_by(path)
         if config is None:
             raise
@@ -133,19 +175,36 @@ def read_checkpoint(path: str, key: str) -> dict:
             'train it first (configs/teachers/README.md lists the teachers '
             'without public weights), or give the path of weights you have'
         ) from None
+
+
+def _download(address: str, path: str, key: str) -> dict:
     try:
-        return CheckpointLoader.load_checkpoint(
-            found, map_location='cpu', logger='silent'
-        )
+        with _named(key):
+            return CheckpointLoader.load_checkpoint(
+                address, map_location='cpu', logger='silent'
+            )
+    except UnreadableCheckpointError as error:
+        # What lies in torch hub's cache.
+        raise error.under(key) from error.__cause__
     except OSError as error:
-        if '://' not in found:
-            raise
         raise ConnectionError(
             f'{key}={path!r} cannot be downloaded: {error}. Download it '
             'elsewhere and give the path of the file (--teacher-ckpt PATH for '
             "a teacher's), or put it into "
             f'{Path(torch.hub.get_dir(), "checkpoints")}'
         ) from error
+
+
+@contextlib.contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Names the key where a file is refused as unsafe."""
+    try:
+        yield
+    except ValueError as error:
+        # UnsafeCheckpointError is known to the compatibility layer only.
+        if type(error) is ValueError or len(error.args) != 1:
+            raise
+        raise type(error)(f'{key}: {error}') from error
 
 
 def weights_of(
@@ -158,7 +217,7 @@ def weights_of(
         leave. Of a distillation checkpoint this is still the whole of it.
 
     Raises:
-        ValueError: There are no weights.
+        UnreadableCheckpointError: There are no weights.
     """
     state = checkpoint
     for name in ('state_dict', 'model'):
@@ -170,13 +229,26 @@ def weights_of(
     if not isinstance(state, dict) or not any(
         isinstance(value, torch.Tensor) for value in state.values()
     ):
-        raise ValueError(
-            f'{key}={path!r} holds no weights: expected a checkpoint with a '
-            '`state_dict`'
+        raise UnreadableCheckpointError(
+            path,
+            key,
+            f'a file that holds no weights ({_content(checkpoint)})',
+            'Give a checkpoint with a `state_dict` of tensors',
         )
     return {
-        _WRAPPER_PREFIX.sub('', name): value for name, value in state.items()
+        _WRAPPER_PREFIX.sub('', name): value
+        for name, value in state.items()
+        if isinstance(name, str)
     }
+
+
+def _content(checkpoint: Any) -> str:
+    """What a file holds, for a message."""
+    if not isinstance(checkpoint, dict):
+        return f'it is a {type(checkpoint).__name__}'
+    keys = [str(name) for name in checkpoint]
+    more = f' and {len(keys) - 5} more' if len(keys) > 5 else ''
+    return f'its keys: {", ".join(keys[:5])}{more}' if keys else 'it is empty'
 
 
 def student_state_dict(

@@ -1,7 +1,37 @@
 """Finds config files by path or by package."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+
+def require_text(path: Any, key: str) -> str:
+    """Return a path as text; a comma behind it in a config makes a tuple.
+
+    Args:
+        path: What the config says.
+        key: The config key it stands under, for the error message.
+
+    Raises:
+        ValueError: It is no text.
+    """
+    if isinstance(path, str | os.PathLike):
+        return os.fspath(path)
+    if (
+        isinstance(path, tuple | list)
+        and len(path) == 1
+        and isinstance(path[0], str)
+    ):
+        raise ValueError(
+            f'{key}={path!r} is a {type(path).__name__} of one path; '
+            'expected the path itself. A comma after the value makes it '
+            f'one: remove the comma, {key}={path[0]!r}'
+        )
+    raise ValueError(
+        f'{key}={path!r} is a {type(path).__name__}; expected a path: text '
+        'in quotation marks'
+    )
 
 
 def resolve_path(path: str, key: str) -> str:
@@ -17,7 +47,9 @@ def resolve_path(path: str, key: str) -> str:
 
     Raises:
         FileNotFoundError: There is no such file, or no such package.
+        ValueError: ``path`` is no text.
     """
+    path = require_text(path, key)
     if '://' in path:
         return path
     package, separator, relative = path.partition('::')
