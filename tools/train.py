@@ -9,6 +9,8 @@ a file, or ``package::path`` for one that an installed package carries.
 import argparse
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.engine.runner.resume import NEWEST
+from cankd_mm.engine.runner.work_dir import hold_work_dir
 from cankd_mm.engine.training import TrainingOptions, training_runner
 from cankd_mm.utils.command_line import add_shared_arguments, read_config
 from cankd_mm.utils.process_group import leave_process_group
@@ -39,10 +41,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--resume',
         nargs='?',
-        const='auto',
-        metavar='PATH',
-        help='go on from PATH, or without one from the latest checkpoint of '
-        'the work directory',
+        const=NEWEST,
+        metavar='PATH|auto',
+        help='go on from PATH, or without one from the newest readable '
+        'checkpoint of the work dir. An error if there is none; with auto a '
+        'new training starts then',
+    )
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        help='train in this work dir even if another training holds it',
     )
     parser.add_argument('--teacher-ckpt', help="the teacher's weights")
     parser.add_argument(
@@ -77,7 +85,9 @@ def main() -> None:
         deterministic=args.deterministic,
         check=not args.no_check,
     )
-    training_runner(read_config(args), options).train()
+    cfg = read_config(args)
+    with hold_work_dir(cfg, args.force) as notes:
+        training_runner(cfg, options, notes).train()
     leave_process_group()
 
 

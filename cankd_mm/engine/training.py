@@ -1,17 +1,26 @@
 """Turns a config and a command line's options into a training run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmrazor.registry import MODELS
 
 from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
+from cankd_mm.engine.hooks.training_data_hook import check_training_data
+from cankd_mm.engine.runner.resume import (
+    Note,
+    agree_on_resume,
+    requested_resume,
+    set_resume,
+)
 from cankd_mm.engine.training_data import require_training_data
-from cankd_mm.utils.command_line import build_runner, world_size
+from cankd_mm.utils.command_line import build_runner, rank, world_size
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
 
@@ -24,8 +33,9 @@ class TrainingOptions:
         amp: Automatic mixed precision.
         amp_dtype: Its number format, 'float16' or 'bfloat16'.
         auto_scale_lr: Scale the learning rate to the actual batch size.
-        resume: None, 'auto' for the latest checkpoint of the work directory,
-            or a checkpoint's path.
+        resume: What to go on from: None for the config's choice, 'newest'
+            for the newest readable checkpoint of the work dir, 'auto' for
+            the same or a new training where there is none, or a path.
         teacher_ckpt: The teacher's weights, in place of the config's.
         student_ckpt: The weights that the student starts from.
         seed: Seed of every random stream.
@@ -44,29 +54,31 @@ class TrainingOptions:
     check: bool = True
 
 
-def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
+def training_runner(
+    cfg: Config, options: TrainingOptions, notes: Sequence[Note] = ()
+) -> Runner:
     """Builds the runner of a training run.
 
     Args:
         cfg: Of any model, with a teacher or without; changed in place.
         options: What the command line says.
+        notes: What happened before there was a log file to write it to.
 
     Raises:
         ValueError: An option does not fit the config or the machine, or the
             config has faults.
         FileNotFoundError: A checkpoint that is not there, or training data.
+            NothingToResumeError, if ``resume='newest'`` finds none.
     """
     if options.amp:
         _use_mixed_precision(cfg, options.amp_dtype)
     if options.auto_scale_lr:
         _use_scaled_learning_rate(cfg)
-    if options.resume:
-        cfg.resume = True
-        cfg.load_from = (
-            None
-            if options.resume == 'auto'
-            else resolve_path(options.resume, '--resume')
-        )
+    notes = list(notes)
+    launcher = cfg.get('launcher', 'none')
+    resumed = requested_resume(cfg, options.resume)
+    if resumed and rank(launcher) == 0:
+        notes += set_resume(cfg, resumed)
     for key in ('teacher_ckpt', 'student_ckpt'):
         value = getattr(options, key)
         if value:
@@ -80,14 +92,21 @@ def training_runner(cfg: Config, options: TrainingOptions) -> Runner:
         cfg.randomness = randomness
     findings = []
     if options.check:
-        findings = check_config(cfg, world_size(cfg.get('launcher', 'none')))
+        findings = check_config(cfg, world_size(launcher))
         require_no_error(findings)
     require_training_data(cfg)
     try:
-        return build_runner(cfg)
+        runner = build_runner(cfg)
     finally:
         # By now there is a log file.
+        for level, text in notes:
+            print_log(text, logger='current', level=level)
         log_findings(findings)
+    if resumed:
+        agree_on_resume(runner)
+    if options.check:
+        check_training_data(runner)
+    return runner
 
 
 def _use_mixed_precision(cfg: Config, dtype: str) -> None:

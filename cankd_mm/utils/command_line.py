@@ -11,11 +11,16 @@ from mmengine.runner import Runner
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.process_group import join_process_group
 
-# Where launchers write the number of processes.
+# Where launchers write the number of processes, and a process's own.
 _WORLD_SIZES = dict(
     pytorch='WORLD_SIZE',
     slurm='SLURM_NTASKS',
     mpi='OMPI_COMM_WORLD_SIZE',
+)
+_RANKS = dict(
+    pytorch='RANK',
+    slurm='SLURM_PROCID',
+    mpi='OMPI_COMM_WORLD_RANK',
 )
 
 
@@ -69,6 +74,16 @@ def world_size(launcher: str) -> int:
     """
     variable = _WORLD_SIZES.get(launcher)
     return int(os.environ.get(variable, 1)) if variable else 1
+
+
+def rank(launcher: str) -> int:
+    """Return the number of this process before processes are connected.
+
+    Args:
+        launcher: As ``--launcher``.
+    """
+    variable = _RANKS.get(launcher)
+    return int(os.environ.get(variable, 0)) if variable else 0
 
 
 def build_runner(cfg: Config) -> Runner:

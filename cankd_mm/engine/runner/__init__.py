@@ -1,0 +1,1 @@
+"""How a training run takes its work dir and finds its checkpoints."""

@@ -1,0 +1,250 @@
+"""Finds the checkpoint that a training goes on from.
+
+The first process decides, because it holds the work dir: nobody writes or
+removes checkpoints meanwhile. The others learn its choice once all processes
+are connected.
+"""
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, get_world_size
+from mmengine.runner import Runner
+
+from cankd_mm.compat.checkpoint_loading import UnsafeCheckpointError
+from cankd_mm.engine.runner.checkpoint_places import checkpoint_places
+from cankd_mm.engine.runner.recorded_progress import (
+    progress_of,
+    recorded_progress,
+)
+from cankd_mm.utils.checkpoint import read_checkpoint
+from cankd_mm.utils.config_path import resolve_path
+
+# What `--resume` without a path and `--resume auto` ask for.
+NEWEST = 'newest'
+AUTO = 'auto'
+
+# A level of `logging` and a text, for the log file that does not exist yet.
+Note = tuple[int, str]
+
+_PARTS = ('meta', 'state_dict', 'optimizer', 'message_hub')
+
+
+class NothingToResumeError(FileNotFoundError):
+    """There is no checkpoint that a training could go on from."""
+
+
+def requested_resume(cfg: Config, option: str | None) -> str | None:
+    """Return what a run resumes: None, ``NEWEST``, ``AUTO`` or a path.
+
+    Args:
+        cfg: Counts where the command line asks for nothing. ``resume=True``
+            resumes ``load_from``, or without one what ``AUTO`` finds, which
+            is MMEngine's own meaning.
+        option: ``--resume``.
+    """
+    if option is not None:
+        return option
+    if cfg.get('resume'):
+        return cfg.get('load_from') or AUTO
+    return None
+
+
+def set_resume(cfg: Config, requested: str) -> list[Note]:
+    """Make a config resume from a checkpoint that can be resumed from.
+
+    For the first process only; see :func:`agree_on_resume`.
+
+    Args:
+        cfg: With a ``work_dir``. Its ``resume`` and ``load_from`` are set.
+            Where ``AUTO`` finds nothing, ``load_from`` stays: it is what a
+            new training starts with.
+        requested: ``NEWEST`` or ``AUTO`` for the newest checkpoint in the
+            folders of the config's training that can be read, or a path.
+
+    Returns:
+        What to report: the checkpoint and its progress, and which newer ones
+        were passed over and why.
+
+    Raises:
+        NothingToResumeError: ``NEWEST`` finds nothing.
+        FileNotFoundError: There is no such file.
+        PermissionError: A file may not be read.
+        UnsafeCheckpointError: A file holds more than data.
+        ValueError: The file cannot be read or is not the state of a training.
+    """
+    if requested not in (NEWEST, AUTO):
+        key = 'load_from' if requested == cfg.get('load_from') else '--resume'
+        path = resolve_path(requested, key)
+        progress = _read_progress(requested, key)
+        cfg.resume, cfg.load_from = True, path
+        return [_chosen(path, progress)]
+    search = _Search(cfg)
+    found = search.newest()
+    notes = [
+        (logging.WARNING, f'--resume passes over {path}: {reason}')
+        for path, reason in search.passed_over.items()
+    ]
+    if found is not None:
+        path, progress = found
+        cfg.resume, cfg.load_from = True, path
+        return notes + search.hints(progress) + [_chosen(path, progress)]
+    if requested == AUTO:
+        cfg.resume = False
+        return [
+            *notes,
+            (
+                logging.WARNING,
+                f'nothing to resume: {search.absence()}\n'
+                'The training starts anew',
+            ),
+        ]
+    raise NothingToResumeError(
+        f'--resume: {search.absence()}\n'
+        '--resume PATH goes on from another file; --resume auto starts anew '
+        'where there is nothing to resume'
+    )
+
+
+def agree_on_resume(runner: Runner) -> None:
+    """Make all processes resume from what the first one has chosen.
+
+    Args:
+        runner: Built, so that the processes are connected.
+    """
+    if get_world_size() > 1:
+        choice = [(runner._resume, runner._load_from)]
+        broadcast_object_list(choice)
+        runner._resume, runner._load_from = choice[0]
+
+
+@dataclass
+class _Search:
+    """Look for checkpoints where a config's training writes them.
+
+    Attributes:
+        passed_over: Files that cannot be resumed from, with the reasons.
+    """
+
+    cfg: Config
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.places = checkpoint_places(self.cfg)
+        self.last = self._last_checkpoint()
+
+    def newest(self) -> tuple[str, tuple[int, int]] | None:
+        """Return the readable checkpoint with the most iterations."""
+        recorded = {path: recorded_progress(path) for path in self._files()}
+        # Few, and as a rule damaged, which shows at once. One that can be
+        # read all the same takes part with what it records.
+        for path, progress in recorded.items():
+            if progress is None:
+                recorded[path] = self._try(path)
+        candidates = [(p, path) for path, p in recorded.items() if p]
+        for _, path in sorted(candidates, reverse=True):
+            progress = self._try(path)
+            if progress is not None:
+                return path, progress
+        return None
+
+    def hints(self, progress: tuple[int, int]) -> list[Note]:
+        """Report a training that was started anew beside an older one."""
+        last = recorded_progress(self.last) if self.last else None
+        if last is None or last >= progress or self.last in self.passed_over:
+            return []
+        return [
+            (
+                logging.WARNING,
+                f'the checkpoint written last, {self.last}, has fewer '
+                f'iterations ({last[0]}) than the chosen one '
+                f'({progress[0]}). If a second training was started in this '
+                f'work dir, --resume {self.last} goes on with that one',
+            )
+        ]
+
+    def absence(self) -> str:
+        """Say what was looked for and what was found instead."""
+        places = ', '.join(map(str, self.places))
+        if not self.passed_over:
+            return f'there is no checkpoint {places}.'
+        files = '\n'.join(
+            f'  {path}: {reason}' for path, reason in self.passed_over.items()
+        )
+        return f'no checkpoint {places} can be resumed from:\n{files}'
+
+    def _files(self) -> list[str]:
+        """Return the candidates, the highest number first."""
+        numbered = sorted(
+            (file for place in self.places for file in place.files()),
+            reverse=True,
+        )
+        files = [str(path) for _, path in numbered]
+        if self.last and self.last not in files:
+            files.insert(0, self.last)
+        return files
+
+    def _last_checkpoint(self) -> str | None:
+        """Return what ``last_checkpoint`` names, if this training wrote it."""
+        try:
+            named = Path(self.cfg.work_dir, 'last_checkpoint').read_text()
+        except (OSError, ValueError):
+            return None
+        named = named.strip()
+        for place in self.places:
+            if '://' in place.folder:
+                if named.startswith(f'{place.folder}/'):
+                    return named
+            elif os.path.realpath(os.path.dirname(named)) == os.path.realpath(
+                place.folder
+            ):
+                return str(Path(place.folder, os.path.basename(named)))
+        return None
+
+    def _try(self, path: str) -> tuple[int, int] | None:
+        """Return the progress of a file, or note why it is passed over."""
+        try:
+            return _read_progress(path, '--resume')
+        except (PermissionError, UnsafeCheckpointError):
+            # Not damaged: the user has to decide.
+            raise
+        except (OSError, ValueError) as error:
+            self.passed_over[path] = str(error)
+        return None
+
+
+def _read_progress(path: str, key: str) -> tuple[int, int]:
+    """Read all of a checkpoint; return its iteration and epoch.
+
+    Raises:
+        ValueError: It is not the state of a training.
+    """
+    checkpoint = read_checkpoint(path, key)
+    parts = checkpoint if isinstance(checkpoint, dict) else {}
+    absent = [name for name in _PARTS if name not in parts]
+    try:
+        progress = progress_of(parts)
+    except (KeyError, TypeError, ValueError):
+        progress = None
+        if 'meta' in parts:
+            absent.append("meta['iter'] and meta['epoch']")
+    if absent:
+        raise ValueError(
+            f'{key}={path!r} is not the state of a training: it lacks '
+            f'{", ".join(absent)}. Expected a checkpoint that training wrote '
+            '(epoch_N.pth, iter_N.pth). To start a new training with its '
+            f'weights: --student-ckpt {path} in a distillation, '
+            f'--cfg-options load_from={path} otherwise'
+        )
+    return progress
+
+
+def _chosen(path: str, progress: tuple[int, int]) -> Note:
+    iteration, epoch = progress
+    return (
+        logging.INFO,
+        f'resumes from {path} (epoch {epoch}, iteration {iteration})',
+    )

@@ -1,0 +1,72 @@
+"""Where a training writes its checkpoints, as MMEngine's hook decides it."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
+
+from cankd_mm.engine.runner.checkpoint_places import checkpoint_places
+
+SAVING = dict(type='CheckpointHook')
+
+
+def place(**options) -> str:
+    hooks = dict(checkpoint=dict(SAVING, **options))
+    (found,) = checkpoint_places(
+        Config(dict(work_dir='a/run', default_hooks=hooks))
+    )
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    'options, expected',
+    [
+        (dict(), 'a/run/epoch_*.pth'),
+        (dict(by_epoch=False), 'a/run/iter_*.pth'),
+        (dict(filename_tmpl='at_{:05d}.pth'), 'a/run/at_*.pth'),
+        (dict(out_dir='elsewhere'), 'elsewhere/run/epoch_*.pth'),
+        (dict(out_dir='s3://b/'), 's3://b/run/epoch_*.pth'),
+    ],
+)
+def test_one_hook(options, expected):
+    assert place(**options) == expected
+
+
+def test_a_config_without_hooks_has_mmengines_own():
+    (found,) = checkpoint_places(Config(dict(work_dir='run')))
+    assert str(found) == 'run/epoch_*.pth'
+
+
+def test_custom_hooks_count_and_no_hook_saves_nothing():
+    cfg = Config(
+        dict(
+            work_dir='run',
+            default_hooks=dict(checkpoint=None),
+            custom_hooks=[
+                dict(type='EMAHook'),
+                dict(type=CheckpointHook, by_epoch=False),
+            ],
+        )
+    )
+    assert list(map(str, checkpoint_places(cfg))) == ['run/iter_*.pth']
+
+
+@pytest.mark.parametrize('template', ['epoch_{}.pth', 'e_{:03d}_(x).pth'])
+def test_files_are_those_that_the_hook_would_write(template, tmp_path):
+    cfg = Config(
+        dict(
+            work_dir=str(tmp_path),
+            default_hooks=dict(
+                checkpoint=dict(SAVING, filename_tmpl=template)
+            ),
+        )
+    )
+    for number in (9, 10):
+        (tmp_path / template.format(number)).touch()
+    for other in ('epoch_1_student.pth', 'best_mAP_epoch_1.pth', 'epoch_.pth'):
+        (tmp_path / other).touch()
+    (found,) = checkpoint_places(cfg)
+    assert sorted(found.files()) == [
+        (number, Path(tmp_path, template.format(number))) for number in (9, 10)
+    ]
