@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 from mmengine.utils import is_seq_of
 from torch import nn
 
+from cankd_mm.algorithms.finite_records import raw_record
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.utils.random_state import preserved_random_state
 
@@ -69,17 +70,23 @@ def without_traces(*modules: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+class TeacherFault(ValueError):
+    """The teacher fails, or is not finite, in the dry run."""
+
+
 @contextmanager
 def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
     """Says which model failed on which image, and how to go on.
 
     Raises:
-        ValueError: In place of whatever the model raised.
+        TeacherFault: In place of whatever the teacher raised.
+        ValueError: In place of whatever the student raised.
     """
     try:
         yield
     except Exception as error:
-        raise ValueError(
+        kind = TeacherFault if role == 'teacher' else ValueError
+        raise kind(
             f'the {role} failed on a random image of {size[0]}x{size[1]} '
             f'pixels, which model.dry_run_size asks for: {error}\nSet '
             'model.dry_run_size=(height, width) to a size that both models '
@@ -128,7 +135,9 @@ def check_student(forward: RecordedForward) -> list[str]:
     return unserved
 
 
-def check_losses(distiller: nn.Module, untried: list[str]) -> None:
+def check_losses(
+    distiller: nn.Module, untried: list[str]
+) -> dict[str, torch.Tensor]:
     """Computes every distill loss once from what is recorded.
 
     Args:
@@ -137,10 +146,14 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
             need them are left out. An argument with a default (labels, for
             instance) is not needed.
 
+    Returns:
+        The losses by name.
+
     Raises:
         ValueError: A connector or a loss failed. The message names the loss,
             the module path and the shape of every feature it was given.
     """
+    losses = {}
     for loss_name, arguments in distiller.loss_forward_mappings.items():
         loss = distiller.distill_losses[loss_name]
         missing = {
@@ -155,13 +168,7 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
             for argument, record in arguments.items():
                 if argument in missing:
                     continue
-                raw = distiller.get_record(
-                    **{
-                        key: value
-                        for key, value in record.items()
-                        if not key.startswith('connector')
-                    }
-                )
+                raw = raw_record(distiller, record)
                 described.append(_describe(distiller, argument, record, raw))
                 values[argument] = distiller.get_record(**record)
                 if record.get('connector'):
@@ -169,7 +176,7 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
                         f', connected by {record["connector"]!r} to '
                         f'{shapes(values[argument])}'
                     )
-            loss(**values)
+            losses[loss_name] = loss(**values)
         except Exception as error:
             features = '\n'.join(f'  {line}' for line in described)
             raise ValueError(
@@ -179,6 +186,7 @@ def check_losses(distiller: nn.Module, untried: list[str]) -> None:
                 "one shape with a connector ('ProjectionConnector' for "
                 "channels, 'ResizeConnector' for height and width)"
             ) from error
+    return losses
 
 
 def _optional_arguments(loss: nn.Module) -> set[str]:

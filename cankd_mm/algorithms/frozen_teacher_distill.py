@@ -2,13 +2,14 @@
 
 import difflib
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
+from mmengine.optim import OptimWrapper
 from mmengine.structures import BaseDataElement
 from mmengine.utils import is_seq_of
 from mmrazor.models.algorithms import SingleTeacherDistill
@@ -20,6 +21,11 @@ from torch.nn.parameter import is_lazy
 
 from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.batch_norm_folding import fold_batch_norms
+from cankd_mm.algorithms.detached_loss import detached_loss
+from cankd_mm.algorithms.finite_records import (
+    non_finite_losses,
+    non_finite_records,
+)
 from cankd_mm.algorithms.in_place import InPlaceActivations
 from cankd_mm.algorithms.inheritance import inherited_weights
 from cankd_mm.algorithms.record_gradients import check_gradients
@@ -32,6 +38,11 @@ from cankd_mm.algorithms.recorded_forward import (
 )
 from cankd_mm.algorithms.teacher_input import TeacherInput
 from cankd_mm.algorithms.watched_records import WatchedRecords
+from cankd_mm.checkpoint.finite_weights import (
+    NonFiniteWeightsError,
+    require_finite,
+)
+from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.utils.arguments import check_flag, check_weight
 from cankd_mm.utils.checkpoint import LoadReport, load_weights
 from cankd_mm.utils.model_config import build_model
@@ -57,10 +68,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     - It runs only until the last recorded module has been called: no head,
       no loss, no labels, no sampling; and its batch norms are folded into
       its convolutions. It draws no random numbers, and
-      building it leaves the random state alone, so that with
-      ``distill_weight=0`` training is bit for bit training without it.
+      building it leaves the random state as it is.
+    - With ``distill_weight=0`` training is bit for bit training without it,
+      whatever the teacher does: neither teacher nor distill losses run, and
+      the parameters of the distiller get a gradient of 0.
     - Its weights are really there: loading reports every key that does not
-      fit, and less than 99 % of the weights is an error.
+      fit, and less than 99 % of the weights is an error. They are finite,
+      and so are its features and the distill losses of a dry run.
     - It sees its own input normalisation where the student's differs.
     - Recorders, connectors and losses are tried once at build time.
     - Checkpoints hold student and distiller; the teacher is rebuilt from
@@ -82,7 +96,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student is initialised (or loaded); every shape must agree.
         allow_random_teacher: Train with a teacher without weights. Pretrained
             backbones are not downloaded for it. Defaults to False.
-        distill_weight: Factor on every distill loss. Defaults to 1.0.
+        distill_weight: Factor on every distill loss. With 0 the teacher is
+            not used, and its faults are warnings. May be set between
+            iterations. Defaults to 1.0.
         teacher_dtype: ``None`` for the weights' own precision, 'bfloat16' or
             'float16'. Recorded features come out in float32 in any case.
         teacher_channels_last: Lay the teacher's tensors out channels-last,
@@ -99,9 +115,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     Raises:
         ValueError: No teacher weights, weights that do not belong to the
-            teacher, a recorder source that is in no model, or features that
-            do not fit their loss, or modules that cannot be inherited, or an
-            argument out of range. The message names the config key.
+            teacher or are not finite, a recorder source that is in no model,
+            features that do not fit their loss, features or losses of the
+            dry run that are not finite, modules that cannot be inherited, or
+            an argument out of range. The message names the config key.
         TypeError: An argument of the wrong type.
 
     Examples:
@@ -130,6 +147,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         ...                 t_feature=dict(
         ...                     from_student=False, recorder='fpn')))))
     """
+
+    _needs_all_gradients = True
 
     def __init__(
         self,
@@ -196,6 +215,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self._inherited = inherited_weights(
             self.student, self.teacher, inherit or {}
         )
+        require_finite(
+            self._inherited, inherit, 'model.inherit', model=self.student
+        )
         self.teacher_input = TeacherInput(
             self.data_preprocessor, self.teacher.data_preprocessor
         )
@@ -218,10 +240,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             InPlaceActivations(model) for model in (self.teacher, self.student)
         ]
         if dry_run_size is not None and fold_teacher_norms:
-            self._fold_teacher_norms(dry_run_size)
+            with self._teacher_faults_reported():
+                self._fold_teacher_norms(dry_run_size)
         self._to_teacher_format()
         if dry_run_size is not None:
-            self._dry_run(dry_run_size, *in_place)
+            with self._teacher_faults_reported():
+                self._dry_run(dry_run_size, *in_place)
         _check_lazy(self.distiller)
 
     # ---------------------------------------------------------------- build
@@ -236,6 +260,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 _MIN_TEACHER_COVERAGE,
             )
             _print_report(report)
+            with self._teacher_faults_reported():
+                report.require_finite()
         else:
             self.teacher.init_weights()
             print_log('The teacher has random weights.', logger='current')
@@ -253,7 +279,38 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'keys that do not fit:\n{report.offenders()}'
             )
         _print_report(report)
+        report.require_finite()
         self.student._is_init = True
+
+    @contextmanager
+    def _teacher_faults_reported(self) -> Iterator[None]:
+        """Turn a fault of a teacher that is not used into a warning."""
+        try:
+            yield
+        except (dry_run.TeacherFault, NonFiniteWeightsError) as error:
+            self._report_fault(error)
+            self._forget_records()
+
+    def _report_fault(self, error: ValueError, may_vanish=False) -> None:
+        """Raise an error, or warn if it need not stop training.
+
+        Args:
+            error: What is wrong.
+            may_vanish: Whether it depends on weights of the student, which
+                it may not have yet.
+        """
+        if not self.distills:
+            reason = 'model.distill_weight=0, so training does not use the'
+            reason += ' teacher'
+        elif may_vanish and not self.student.is_init:
+            reason = 'the student has its initial weights only in training'
+        else:
+            raise error
+        print_log(
+            f'{error}\nThis is a warning because {reason}.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def _to_teacher_format(self) -> None:
         if self.teacher_dtype is not None:
@@ -321,6 +378,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             ):
                 self._run_teacher(inputs, samples)
             dry_run.check_teacher(self._teacher_forward)
+            is_finite = self._report_non_finite('teacher')
             teacher_in_place.allow_harmless(teacher_records.tensors())
             self._copied['teacher'] = teacher_records.copy_changed()
             seen_whole = True
@@ -342,8 +400,38 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             if seen_whole and not untried:
                 student_in_place.allow_harmless(student_records.tensors())
             self._copied['student'] = student_records.copy_changed()
-            dry_run.check_losses(distiller, untried)
+            is_finite &= self._report_non_finite('student', untried)
+            is_checked = is_finite and self.distills
+            with nullcontext() if is_checked else values_unchecked():
+                losses = dry_run.check_losses(distiller, untried)
+            if is_finite and (faults := non_finite_losses(losses)):
+                self._report_fault(
+                    ValueError('\n'.join(faults)), may_vanish=True
+                )
         self._forget_records()
+
+    def _report_non_finite(
+        self, role: str, untried: Collection[str] = ()
+    ) -> bool:
+        """Report what is recorded, return whether it is finite."""
+        faults = non_finite_records(self.distiller, role, untried)
+        if not faults:
+            return True
+        if role == 'teacher' and self.teacher_dtype is torch.float16:
+            remedy = (
+                'float16 ends at 65504: set '
+                "model.teacher_dtype='bfloat16' or None"
+            )
+        else:
+            remedy = (
+                f'Look at the weights (model.{role}_ckpt) and at the '
+                f"{role}'s data_preprocessor"
+            )
+        self._report_fault(
+            ValueError('\n'.join([*faults, remedy])),
+            may_vanish=role == 'student',
+        )
+        return False
 
     @property
     def _device(self) -> torch.device:
@@ -356,6 +444,31 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    @property
+    def distills(self) -> bool:
+        """Whether training uses the teacher."""
+        return bool(self.distill_weight) and not self.distillation_stopped
+
+    def train_step(
+        self, data: dict | tuple | list, optim_wrapper: OptimWrapper
+    ) -> dict[str, torch.Tensor]:
+        """Train one step; wrappers of distributed runs do not call this.
+
+        Args:
+            data: A batch as the data loader gives it.
+            optim_wrapper: Updates the parameters.
+
+        Returns:
+            The values to log.
+        """
+        # Gradients of 0 are for wrappers. In the norm that clips gradients
+        # they would change the order of the sum, and so its last bit.
+        self._needs_all_gradients = False
+        try:
+            return super().train_step(data, optim_wrapper)
+        finally:
+            self._needs_all_gradients = True
 
     def loss(
         self,
@@ -370,7 +483,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         Returns:
             The student's losses under ``student.*`` and the distill losses,
-            times ``distill_weight``, under ``distill.*``.
+            times ``distill_weight``, under ``distill.*``. With a weight of 0,
+            or once distillation is stopped, only the student runs; the
+            distill losses are 0, with a gradient of 0 for every parameter of
+            the distiller.
 
         Shape:
             - batch_inputs: (B, C, H, W)
@@ -378,6 +494,23 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         Raises:
             RuntimeError: A distill loss has no gradient for the student.
         """
+        if not self.distills:
+            return {
+                **add_prefix(
+                    self.student(batch_inputs, data_samples, mode='loss'),
+                    'student',
+                ),
+                **add_prefix(self._zero_losses(), 'distill'),
+            }
+        # The guard of the run looks at the losses.
+        with values_unchecked():
+            return self._distilled_loss(batch_inputs, data_samples)
+
+    def _distilled_loss(
+        self,
+        batch_inputs: torch.Tensor,
+        data_samples: list[BaseDataElement] | None,
+    ) -> dict[str, torch.Tensor]:
         distiller = self.distiller
         self._follow_replaced_modules()
         distiller.set_deliveries_override(False)
@@ -405,19 +538,42 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     def _distill_losses(self) -> dict[str, torch.Tensor]:
         """The weighted distill losses of what is recorded."""
-        if self.training and torch.is_grad_enabled():
-            check_gradients(self.distiller)
+        self._check_gradients()
         losses = self.distiller.compute_distill_losses()
         return {
             name: value * self._weight_of(name) if 'loss' in name else value
             for name, value in losses.items()
         }
 
+    def _check_gradients(self) -> None:
+        if self.training and torch.is_grad_enabled():
+            check_gradients(self.distiller)
+
     def _weight_of(self, name: str) -> float:
         """The factor on one distill loss."""
-        # A stopped distillation still uses every parameter: DDP waits for
-        # the gradient of each.
-        return 0.0 if self.distillation_stopped else self.distill_weight
+        return self.distill_weight
+
+    def _zero_losses(self) -> dict[str, torch.Tensor]:
+        """Zeros for all distill losses, in place of their last values.
+
+        MMEngine repeats the last value of a name that is reported no more.
+        """
+        names = [
+            name
+            for name in self.distiller.loss_forward_mappings
+            if 'loss' in name
+        ]
+        losses = dict.fromkeys(names, self._zero_loss())
+        if names and self._needs_all_gradients:
+            losses[names[0]] = self._zero_loss(self.distiller.parameters())
+        return losses
+
+    def _zero_loss(
+        self, parameters: Iterable[nn.Parameter] = ()
+    ) -> torch.Tensor:
+        """A loss of 0 that gives parameters a gradient of 0."""
+        zero = next(self.student.parameters()).new_zeros(())
+        return detached_loss(zero, [p for p in parameters if p.requires_grad])
 
     @torch.no_grad()
     def _run_teacher(

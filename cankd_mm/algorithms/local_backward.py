@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from mmengine.optim import OptimWrapper
 from mmrazor.models.task_modules import RecorderManager
 from mmrazor.models.task_modules.recorder import (
@@ -11,6 +10,7 @@ from mmrazor.models.task_modules.recorder import (
 )
 from torch import Tensor, nn
 
+from cankd_mm.algorithms.detached_loss import detached_loss
 from cankd_mm.algorithms.local_modules import LocalModule, compute_loss
 from cankd_mm.utils.levels import no_autocast
 
@@ -95,6 +95,14 @@ class LocalBackward:
 
     def _run(self, name: str) -> None:
         module = self._pending.pop(name)
+        trained = [self._parameters[key] for key in sorted(module.trained)]
+        if not self.weight_of(name):
+            # 0 times a loss that is not finite would reach the gradients.
+            self.values[name] = detached_loss(
+                trained[0].new_zeros(()), trained
+            )
+            self._forget_records(name)
+            return
         loss = compute_loss(self.model.distiller, name)
         if not loss.requires_grad:
             raise RuntimeError(
@@ -107,8 +115,7 @@ class LocalBackward:
         loss = self.weight_of(name) * loss
         self._forget_records(name)
         self._back_propagate(loss)
-        trained = map(self._parameters.get, sorted(module.trained))
-        self.values[name] = _Spent.apply(loss.detach(), *trained)
+        self.values[name] = detached_loss(loss, trained)
 
     def _back_propagate(self, loss: Tensor) -> None:
         wrapper = self.optim_wrapper
@@ -153,19 +160,6 @@ class LocalBackward:
                     recorder.data_buffer[:] = [None] * len(
                         recorder.data_buffer
                     )
-
-
-class _Spent(torch.autograd.Function):
-    """A value whose gradient was back-propagated already."""
-
-    @staticmethod
-    def forward(ctx, value: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.save_for_backward(*parameters)
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx, _) -> tuple:
-        return None, *map(torch.zeros_like, ctx.saved_tensors)
 
 
 def _is_there(recorders: RecorderManager, record: dict) -> bool:

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
+from torch import nn
 
 from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.frozen_teacher_distill import FrozenTeacherDistill
@@ -22,6 +23,7 @@ from cankd_mm.algorithms.local_modules import (
 )
 from cankd_mm.algorithms.recorded_forward import records_needed
 from cankd_mm.algorithms.truncation import Truncation, build_truncations
+from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.utils.arguments import check_flag
 from cankd_mm.utils.progress import iteration
 
@@ -120,7 +122,8 @@ class LocalModuleDistill(FrozenTeacherDistill):
         self.local_modules: list[LocalModule] = []
         self._early: LocalBackward | None = None
         if dry_run_size is not None:
-            self._find_local_modules(dry_run_size)
+            with self._teacher_faults_reported():
+                self._find_local_modules(dry_run_size)
         elif truncations:
             print_log(
                 'model.dry_run_size=None: nothing checks that every local '
@@ -143,9 +146,13 @@ class LocalModuleDistill(FrozenTeacherDistill):
         )
         inputs, samples = dry_run.dry_input(self.student, size, self._device)
         with dry_run.without_traces(self.student, distiller):
-            with distiller.teacher_recorders:
+            with (
+                dry_run.named_failure('teacher', size),
+                distiller.teacher_recorders,
+            ):
                 self._run_teacher(inputs, samples)
-            with torch.enable_grad():
+            # The dry run before has reported what is not finite.
+            with torch.enable_grad(), values_unchecked():
                 self.local_modules = find_local_modules(
                     self, forward, inputs, samples
                 )
@@ -155,7 +162,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
 
     @property
     def distillation_stopped(self) -> bool:
-        """Whether the student learns from the task alone, uncut."""
+        """Whether the student learns from the task only, uncut."""
         return self._distillation_stopped
 
     @distillation_stopped.setter
@@ -172,14 +179,26 @@ class LocalModuleDistill(FrozenTeacherDistill):
     def _switch_truncations(self) -> None:
         # Not around a forward: what is checkpointed runs again in backward.
         for truncation in self._truncations:
-            truncation.active = self.training and not self.distillation_stopped
+            truncation.active = self.training and self.distills
+
+    def _is_closed(self, name: str) -> bool:
+        """Whether the module of a distill loss is not open yet."""
+        return any(
+            name in module.losses and index * self.open_every > iteration()
+            for index, module in enumerate(self.local_modules)
+        )
+
+    def _cut_parameters(self) -> list[nn.Parameter]:
+        """What may get its gradient from distill losses only."""
+        names = set().union(*(m.parameters for m in self.local_modules))
+        return [
+            *map(self.student.get_parameter, sorted(names)),
+            *self.distiller.parameters(),
+        ]
 
     def _weight_of(self, name: str) -> float:
         """The factor on one distill loss, 0 while its module is closed."""
-        for index, module in enumerate(self.local_modules):
-            if name in module.losses and index * self.open_every > iteration():
-                return 0.0
-        return super()._weight_of(name)
+        return 0.0 if self._is_closed(name) else super()._weight_of(name)
 
     # ---------------------------------------------------------------- train
 
@@ -225,6 +244,8 @@ class LocalModuleDistill(FrozenTeacherDistill):
             TypeError: ``local_backward`` with an optimizer's wrapper of
                 another kind.
         """
+        # The weight may have changed since.
+        self._switch_truncations()
         if not self._goes_backward_early():
             return super().loss(batch_inputs, data_samples)
         try:
@@ -237,7 +258,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
             self._early = None
 
     def _goes_backward_early(self) -> bool:
-        wanted = self.local_backward and not self.distillation_stopped
+        wanted = self.local_backward and self.distills
         if not (wanted and self.training and torch.is_grad_enabled()):
             return False
         if self.optim_wrapper is None and is_distributed():
@@ -259,13 +280,21 @@ class LocalModuleDistill(FrozenTeacherDistill):
         return True
 
     def _distill_losses(self) -> dict[str, torch.Tensor]:
-        """The weighted distill losses, those that are done as values."""
+        """The weighted distill losses, those that are done as values.
+
+        The loss of a closed module is not computed: 0 times a loss that is
+        not finite would reach the total.
+        """
         if self._early is None:
-            return super()._distill_losses()
+            self._check_gradients()
+        early = self._early.values if self._early else {}
         losses = {}
         for name in self.distiller.loss_forward_mappings:
-            if name in self._early.values:
-                losses[name] = self._early.values[name]
+            if name in early:
+                losses[name] = early[name]
+                continue
+            if 'loss' in name and self._is_closed(name):
+                losses[name] = self._zero_loss(self._cut_parameters())
                 continue
             value = compute_loss(self.distiller, name)
             if 'loss' in name:

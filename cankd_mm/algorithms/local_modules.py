@@ -8,13 +8,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import nn
 
+from cankd_mm.algorithms.finite_records import raw_record
 from cankd_mm.algorithms.recorded_forward import RecordedForward, tensors_in
 from cankd_mm.algorithms.truncation import Truncation
 
@@ -196,7 +196,7 @@ def _assign_losses(
             footprints = [
                 _reach([tensor], model.student)
                 for record in records
-                for tensor in tensors_in(_raw_record(model.distiller, record))
+                for tensor in tensors_in(raw_record(model.distiller, record))
             ]
         owners.update(
             index
@@ -267,12 +267,6 @@ def _fresh_gradients(model: nn.Module) -> Iterator[None]:
     finally:
         for parameter, gradient in found.items():
             parameter.grad = gradient
-
-
-def _raw_record(distiller: nn.Module, record: dict) -> Any:
-    return distiller.get_record(
-        **{k: v for k, v in record.items() if not k.startswith('connector')}
-    )
 
 
 def _some(names: list[str]) -> str:

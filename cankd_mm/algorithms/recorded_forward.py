@@ -151,7 +151,7 @@ class _RecordCopy:
     def __call__(self, *_) -> None:
         if self.recorder.recording:
             last = self.recorder.data_buffer.pop()
-            self.recorder.data_buffer.append(last) or (
+            self.recorder.data_buffer.append(
                 tree_map_only(torch.Tensor, torch.clone, last)
             )
 
