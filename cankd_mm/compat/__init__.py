@@ -8,7 +8,10 @@ libraries untouched. Nothing else in the package knows these problems exist.
 import logging
 
 from cankd_mm.compat import (
+    checkpoint_config,
+    checkpoint_inference,
     checkpoint_loading,
+    checkpoint_resume,
     checkpoint_saving,
     config_scopes,
     mmcv_ops,
@@ -24,6 +27,9 @@ _WORKAROUNDS = (
     mmrazor_quantization,
     config_scopes,
     checkpoint_loading,
+    checkpoint_config,
+    checkpoint_inference,
+    checkpoint_resume,
     checkpoint_saving,
     mmrazor_cfg_path,
 )

@@ -7,18 +7,20 @@ file's code, since then they refuse the checkpoints mmengine itself writes
 load first, whose allow-list holds ``getattr``, and on refusal falls back to
 the unrestricted one. Both load an URL through ``torch.hub``, unrestricted.
 
-Ours: every path of mmengine's ``CheckpointLoader`` loads with
+Here: every path of mmengine's ``CheckpointLoader`` loads with
 ``weights_only=True`` and the allow-list below, which is what mmengine, mmdet
 and mmseg write: numpy numbers and arrays, log histories, configs, and the
 annealing function of the one-cycle schedule. Globals that a user has added
-with ``torch.serialization.add_safe_globals`` stay allowed. Anything else
-raises :class:`UnsafeCheckpointError`.
+with ``torch.serialization.add_safe_globals`` stay allowed. Anything else, and
+TorchScript and ``.tar`` archives, raises :class:`UnsafeCheckpointError`. The
+functions that log histories share are the same after a load as before.
 
 Upstream: https://github.com/open-mmlab/mmengine/issues/1655,
 https://github.com/open-mmlab/mmengine/pull/1650.
 
 Probe: whether mmengine calls a harmless function that a file names, refuses a
-log history of its own, or lets ``torch.hub`` load without restriction.
+log history of its own, or lets ``torch.hub`` load without restriction. The
+file is one in memory: a probe runs where nothing can be written.
 
 Delete when: the supported mmengine versions load with ``weights_only=True``
 from disk and from URLs, without a fallback.
@@ -29,10 +31,9 @@ import contextlib
 import functools
 import inspect
 import io
-import os
 import pickle
 import re
-import tempfile
+import tarfile
 import threading
 import types
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -170,17 +171,70 @@ def _torch_load_restricted(filename: str):
 
 
 def _load_as_data(file, filename: str, map_location, users):
+    _refuse_archives(file, filename)
     try:
-        if _has_allow_list():
-            with _only(users):
-                return _torch_load(
-                    file, map_location=map_location, weights_only=True
-                )
-        return _torch_load(
-            file, map_location=map_location, pickle_module=_restricted_pickle()
-        )
+        with _shared_statistics_kept():
+            if _has_allow_list():
+                with _only(users):
+                    return _torch_load(
+                        file, map_location=map_location, weights_only=True
+                    )
+            return _torch_load(
+                file,
+                map_location=map_location,
+                pickle_module=_restricted_pickle(),
+            )
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(_refusal(filename, error)) from error
+
+
+def _refuse_archives(file, filename: str) -> None:
+    """Raises for formats that run code, or unpack files, when read.
+
+    Loading a TorchScript archive runs the ``__setstate__`` of its modules,
+    and the oldest format of torch is an archive of files.
+    """
+    kind = None
+    if _is_torchscript(file):
+        kind = 'a TorchScript archive'
+    elif tarfile.is_tarfile(file):
+        kind = 'a .tar archive'
+    if hasattr(file, 'seek'):
+        file.seek(0)
+    if kind:
+        raise UnsafeCheckpointError(
+            f'checkpoint {filename!r} was not loaded: it is {kind}, and '
+            'reading one can run code. Expected what torch.save writes since '
+            'torch 0.4: convert it once to plain weights, torch.save({'
+            "'state_dict': model.state_dict()}, 'out.pth'), if you trust "
+            'where the file comes from'
+        )
+
+
+def _is_torchscript(file) -> bool:
+    try:
+        # torch's own reader: another may see another archive in a file.
+        records = torch._C.PyTorchFileReader(
+            file if hasattr(file, 'read') else str(file)
+        ).get_all_records()
+    except RuntimeError:  # no archive, or one that torch cannot read either
+        return False
+    return 'constants.pkl' in records
+
+
+@contextlib.contextmanager
+def _shared_statistics_kept():
+    """Keeps a file from changing what all log histories compute."""
+    from mmengine.logging import HistoryBuffer
+
+    HistoryBuffer()  # MMEngine adds its functions with the first one.
+    methods = HistoryBuffer._statistics_methods
+    before = dict(methods)
+    try:
+        yield
+    finally:
+        methods.clear()
+        methods.update(before)
 
 
 def _refusal(filename: str, error: Exception) -> str:
@@ -263,22 +317,23 @@ def _restricted_pickle() -> types.SimpleNamespace:
 # Probes
 
 
-class _Canary:
-    """Pickles as a call of :func:`_sing`."""
+class _CodeExecutionProbe:
+    """Pickles as a call of :func:`_probe`."""
 
     def __reduce__(self):
-        return _sing, ()
+        return _probe, ()
 
 
-def _sing() -> str:
+def _probe() -> str:
     return 'ran'
 
 
 def _runs_code() -> bool:
     try:
-        return _load_with_mmengine({'canary': _Canary()})['canary'] == 'ran'
+        loaded = _load_with_mmengine({'probe': _CodeExecutionProbe()})
     except pickle.UnpicklingError:
         return False
+    return loaded['probe'] == 'ran'
 
 
 def _refuses_own() -> bool:
@@ -298,11 +353,25 @@ def _trusts_urls() -> bool:
 
 
 def _load_with_mmengine(content: dict):
+    """Has mmengine load a checkpoint that is in memory, not on a disk."""
     from mmengine.runner.checkpoint import load_from_local
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, 'probe.pth')
-        torch.save(content, path)
-        # OneDL's fallback says so on standard output.
-        with contextlib.redirect_stdout(io.StringIO()):
-            return load_from_local(path, 'cpu')
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    stored = buffer.getvalue()
+    outer = torch.load
+
+    def load(file, *args, **kwargs):
+        if file == __file__:
+            file = io.BytesIO(stored)
+        return outer(file, *args, **kwargs)
+
+    with _lock:
+        torch.load = load
+        try:
+            # OneDL's fallback says so on standard output.
+            with contextlib.redirect_stdout(io.StringIO()):
+                # A file that exists, which mmengine looks for.
+                return load_from_local(__file__, 'cpu')
+        finally:
+            torch.load = outer
