@@ -9,8 +9,12 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.functional.lakd import activation_map, coarse_grid
+from cankd_mm.losses.finite_inputs import check_values
 from cankd_mm.utils.arguments import as_pair, check_flag, check_mixture
-from cankd_mm.utils.levels import map_levels, no_autocast
+from cankd_mm.utils.levels import check_not_empty, map_levels, no_autocast
+
+# As for LAKD's loss: the norm of larger values overflows float32.
+LARGEST = 1e10
 
 
 @MODELS.register_module()
@@ -79,12 +83,21 @@ class ActivationMapConnector(BaseConnector):
             The activation map in at least float32, or a tuple of them.
 
         Raises:
-            ValueError: A level is no (B, C, H, W) map.
+            ValueError: A level is no (B, C, H, W) map, is empty, not of a
+                floating point type or, on a CPU, not finite or above 1e10.
             TypeError: A level is not a tensor.
         """
         return map_levels(self._map, feature)
 
     def _map(self, level: Tensor) -> Tensor:
+        if level.dim() != 4:
+            raise ValueError(
+                '`feature` of `ActivationMapConnector` must have shape '
+                f'(B, C, H, W), found {tuple(level.shape)}: bring tokens or '
+                'vectors to a map with a connector'
+            )
+        check_not_empty(level, 'feature')
+        check_values('`feature`', (level,), LARGEST)
         grid = self.grid or coarse_grid(level, level)
         with no_autocast(level):
             vector = activation_map(

@@ -1,6 +1,7 @@
 """Classifies the patches of a transformer."""
 
 import math
+from numbers import Real
 
 import torch
 from mmrazor.models.architectures.connectors.base_connector import (
@@ -9,7 +10,9 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from cankd_mm.connectors.checked_convolution import check_output, convolve
 from cankd_mm.utils.arguments import check_count
+from cankd_mm.utils.levels import check_feature, check_not_empty
 
 
 @MODELS.register_module()
@@ -80,7 +83,9 @@ class PatchClassifierConnector(BaseConnector):
             Class logits.
 
         Raises:
-            ValueError: It is no map, or has other channels.
+            ValueError: It is no map, has other channels, is empty, not of a
+                floating point type, on another device or, on a CPU, not
+                finite.
             TypeError: It is not a tensor.
         """
         if not isinstance(feature, Tensor):
@@ -89,6 +94,7 @@ class PatchClassifierConnector(BaseConnector):
                 f'found {type(feature).__name__}: choose a level with '
                 '`data_idx` in `loss_forward_mappings`'
             )
+        check_feature(feature, 'feature')
         found = f'`feature` has shape {tuple(feature.shape)}'
         if feature.dim() != 4:
             raise ValueError(
@@ -102,13 +108,20 @@ class PatchClassifierConnector(BaseConnector):
                 f'but {found}: set it to {feature.size(1)}, or leave it out '
                 'to have it found'
             )
-        return self.conv(feature) + self.bias[:, None, None]
+        check_not_empty(feature, 'feature')
+        logits = convolve(self.conv, feature, '`feature`')
+        return check_output(logits + self.bias[:, None, None], self)
 
 
 def _logit(probability: float | None) -> float:
     """The bias that gives a probability under a sigmoid."""
     if probability is None:
         return 0.0
+    if not isinstance(probability, Real) or isinstance(probability, bool):
+        raise TypeError(
+            '`prior_probability` must be a number between 0 and 1 or None, '
+            f'found {probability!r} ({type(probability).__name__})'
+        )
     if not 0 < probability < 1:
         raise ValueError(
             '`prior_probability` must lie between 0 and 1, found '

@@ -9,8 +9,9 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from cankd_mm.connectors.checked_convolution import check_output, convolve
 from cankd_mm.utils.arguments import check_count
-from cankd_mm.utils.levels import map_levels
+from cankd_mm.utils.levels import check_not_empty, map_levels
 
 
 @MODELS.register_module()
@@ -38,8 +39,10 @@ class ProjectionConnector(BaseConnector):
         - output: :math:`(B, C_{out}, H, W)`; a tuple for a tuple
 
     Raises:
-        ValueError: A number of channels or of levels is out of range.
-        TypeError: A number of channels or of levels is no integer.
+        ValueError: A number of channels or of levels is out of range, or
+            ``norm_cfg`` builds no norm for maps.
+        TypeError: A number of channels or of levels is no integer, or
+            ``norm_cfg`` is no dict.
 
     Source: the authors' configs of CanKD (arXiv 2511.21503) for one level;
     several levels and the norm are our completion.
@@ -76,9 +79,7 @@ class ProjectionConnector(BaseConnector):
             for c_in, c_out in zip(ins, outs, strict=True)
         )
         self.norms = nn.ModuleList(
-            nn.Identity()
-            if norm_cfg is None
-            else build_norm_layer(norm_cfg, c_out)[1]
+            nn.Identity() if norm_cfg is None else _norm(norm_cfg, c_out)
             for c_out in outs
         )
 
@@ -94,8 +95,9 @@ class ProjectionConnector(BaseConnector):
             The projected level, or a tuple of levels.
 
         Raises:
-            ValueError: There are too few levels, or a level has not the
-                number of channels of ``in_channels``.
+            ValueError: There are too few levels, a level has not the number
+                of channels of ``in_channels``, is empty, not of a floating
+                point type, on another device or, on a CPU, not finite.
             TypeError: A level is not a tensor.
         """
         return map_levels(self._project, feature, range(self.num_levels))
@@ -103,7 +105,8 @@ class ProjectionConnector(BaseConnector):
     def _project(self, level: Tensor, index: int) -> Tensor:
         conv = self.convs[index]
         self._check_channels(conv, level, index)
-        return self.norms[index](conv(level))
+        projected = convolve(conv, level, 'the feature')
+        return check_output(self.norms[index](projected), self)
 
     @staticmethod
     def _check_channels(conv: nn.Conv2d, level: Tensor, index: int) -> None:
@@ -119,6 +122,7 @@ class ProjectionConnector(BaseConnector):
                 f'`in_channels` to {level.size(1)}, or leave it out to have '
                 'it found'
             )
+        check_not_empty(level, f'feature[{index}]')
 
 
 def _per_level(
@@ -135,3 +139,27 @@ def _per_level(
     for number in channels:
         check_count(name, number)
     return tuple(channels)
+
+
+def _norm(norm_cfg: dict, channels: int) -> nn.Module:
+    """Return a norm layer for maps of so many channels."""
+    if not isinstance(norm_cfg, dict):
+        raise TypeError(
+            f'`norm_cfg` must be a dict or None, found {norm_cfg!r} '
+            f'({type(norm_cfg).__name__})'
+        )
+    try:
+        norm = build_norm_layer(norm_cfg, channels)[1]
+    except Exception as error:
+        raise ValueError(
+            f'`norm_cfg`={norm_cfg!r} builds no norm of {channels} channels: '
+            f'{type(error).__name__}: {error}. Give the type and arguments of '
+            "a norm of mmcv, dict(type='BN') for instance"
+        ) from error
+    if type(norm) is nn.LayerNorm:
+        raise ValueError(
+            f'`norm_cfg`={norm_cfg!r} builds a LayerNorm, which normalizes '
+            'the last dimension of a map, not its channels: use '
+            "dict(type='GN', num_groups=1)"
+        )
+    return norm

@@ -1,6 +1,7 @@
 """Resizes a feature map."""
 
 from collections.abc import Sequence
+from math import prod
 
 import torch.nn.functional as F
 from mmrazor.models.architectures.connectors.base_connector import (
@@ -9,9 +10,14 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from cankd_mm.utils.arguments import as_pair, check_weight
-from cankd_mm.utils.levels import map_levels
+from cankd_mm.losses.finite_inputs import check_values
+from cankd_mm.utils.arguments import as_pair, check_flag, check_weight
+from cankd_mm.utils.levels import check_not_empty, map_levels
 
+# Sums of larger values over a window overflow float32, or nearly.
+LARGEST = 1e30
+# Torch's kernels count the values of a map in 32 bits.
+MOST_VALUES = 2**31 - 1
 _MODES = ('nearest', 'nearest-exact', 'bilinear', 'bicubic', 'area')
 
 
@@ -68,6 +74,8 @@ class ResizeConnector(BaseConnector):
             )
         if mode not in _MODES:
             raise ValueError(f'`mode` must be one of {_MODES}, found {mode!r}')
+        if align_corners is not None:
+            check_flag('align_corners', align_corners)
         if align_corners is not None and mode not in ('bilinear', 'bicubic'):
             raise ValueError(
                 '`align_corners` needs mode bilinear or bicubic, found '
@@ -96,7 +104,9 @@ class ResizeConnector(BaseConnector):
             The resized level, or a tuple of levels.
 
         Raises:
-            ValueError: A level is no (B, C, H, W) map.
+            ValueError: A level is no (B, C, H, W) map, is empty, not of a
+                floating point type or, on a CPU, not finite, or nothing is
+                left of it.
             TypeError: A level is not a tensor.
         """
         return map_levels(self._resize, feature)
@@ -107,6 +117,9 @@ class ResizeConnector(BaseConnector):
                 '`feature` must have shape (B, C, H, W), found '
                 f'{tuple(level.shape)}'
             )
+        check_not_empty(level, 'feature')
+        self._check_size(level)
+        check_values('`feature`', (level,), LARGEST)
         return F.interpolate(
             level,
             size=self.size,
@@ -114,3 +127,19 @@ class ResizeConnector(BaseConnector):
             mode=self.mode,
             align_corners=self.align_corners,
         )
+
+    def _check_size(self, level: Tensor) -> None:
+        """Raise unless the resized level has a size that is possible."""
+        size = self.size or tuple(
+            side * factor
+            for side, factor in zip(
+                level.shape[2:], self.scale_factor, strict=True
+            )
+        )
+        if min(size) < 1 or prod((*level.shape[:2], *size)) > MOST_VALUES:
+            raise ValueError(
+                f'`feature` has shape {tuple(level.shape)}; with size='
+                f'{self.size} and scale_factor={self.scale_factor} it would '
+                f'be resized to {tuple(size)}: expected at least 1x1, and no '
+                f'more than {MOST_VALUES} values'
+            )

@@ -9,7 +9,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from cankd_mm.utils.arguments import check_weight
-from cankd_mm.utils.levels import map_levels
+from cankd_mm.utils.levels import check_not_empty, map_levels
 
 # Aspect ratios are rounded, by hand and by the padding of images.
 TOLERANCE = 0.05
@@ -62,7 +62,9 @@ class TokenMapConnector(BaseConnector):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if not isinstance(num_extra_tokens, int):
+        if not isinstance(num_extra_tokens, int) or isinstance(
+            num_extra_tokens, bool
+        ):
             raise TypeError(
                 '`num_extra_tokens` must be an integer of at least 0, found '
                 f'{num_extra_tokens!r} ({type(num_extra_tokens).__name__})'
@@ -90,7 +92,8 @@ class TokenMapConnector(BaseConnector):
             Their map, or a tuple of maps.
 
         Raises:
-            ValueError: These tokens do not fill a grid of that shape.
+            ValueError: These tokens do not fill a grid of that shape, are
+                empty, or not of a floating point type.
             TypeError: They are not a tensor.
         """
         return map_levels(self._lay_out, feature)
@@ -102,13 +105,16 @@ class TokenMapConnector(BaseConnector):
                 f'{tuple(tokens.shape)}'
             )
         height, width = self._grid(tokens)
+        check_not_empty(tokens, 'feature')
         patches = tokens[:, self.num_extra_tokens :]
         return patches.transpose(1, 2).unflatten(2, (height, width))
 
     def _grid(self, tokens: Tensor) -> tuple[int, int]:
         """Rows and columns of the patches."""
         patches = tokens.size(1) - self.num_extra_tokens
-        height = round(max(patches * self.aspect_ratio, 1) ** 0.5)
+        # The square of the height; infinity has no nearest integer.
+        square = min(max(patches * self.aspect_ratio, 1), 1e300)
+        height = round(square**0.5)
         width = patches // height
         rounding = abs(width - height / self.aspect_ratio)
         if (

@@ -6,12 +6,20 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.losses.cross_non_local import CrossNonLocal
+from cankd_mm.losses.finite_inputs import check_loss, check_values
 from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 from cankd_mm.utils.levels import (
     as_levels,
+    check_devices,
     check_pair,
+    check_same_images,
     no_autocast,
 )
+
+# The branch grows with the third power of the values, its variance with the
+# sixth. From about here on the variance overflows float32, and an infinite one
+# would normalize every map to zero.
+LARGEST = 1e5
 
 
 @MODELS.register_module()
@@ -125,23 +133,29 @@ class CanKDLoss(nn.Module):
             The weighted loss, a scalar.
 
         Raises:
-            ValueError: There are too few levels, or a pair of levels has
-                shapes that do not fit.
+            ValueError: There are too few levels, a level is empty, not of a
+                floating point type or, on a CPU, not finite, or a pair of
+                levels has shapes or devices that do not fit.
             TypeError: A level is not a tensor, or of a wider type than the
                 parameters.
         """
-        pairs = zip(
-            self.levels,
-            as_levels(s_feature, self.num_levels, 's_feature'),
-            as_levels(t_feature, self.num_levels, 't_feature'),
-            strict=True,
+        students = as_levels(s_feature, self.num_levels, 's_feature')
+        teachers = as_levels(t_feature, self.num_levels, 't_feature')
+        check_devices(
+            s_feature=students,
+            t_feature=teachers,
+            parameters=list(self.parameters()),
         )
-        loss = 0.0
-        for index, (block, s, t) in enumerate(pairs):
+        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             self._check_pair(s, t, index)
+        check_same_images(students, 's_feature')
+        check_values('`s_feature`', students, LARGEST)
+        check_values('`t_feature`', teachers, LARGEST)
+        loss = 0.0
+        for block, s, t in zip(self.levels, students, teachers, strict=True):
             with no_autocast(s):
                 loss = loss + block.error(s, t.detach())
-        return self.loss_weight * loss
+        return check_loss(self.loss_weight * loss, *students, *teachers)
 
     def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:
         """Raises unless the student's and the teacher's level fit."""

@@ -7,12 +7,32 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.functional import cskd
-from cankd_mm.utils.arguments import check_count, check_flag, check_weight
-from cankd_mm.utils.levels import as_levels, full_precision, no_autocast
+from cankd_mm.losses.finite_inputs import (
+    carry_non_finite,
+    check_loss,
+    check_values,
+)
+from cankd_mm.utils.arguments import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_integer,
+    check_weight,
+)
+from cankd_mm.utils.levels import (
+    as_levels,
+    check_devices,
+    check_feature,
+    check_not_empty,
+    full_precision,
+    no_autocast,
+)
 from cankd_mm.utils.progress import training_progress
 
 _GLOBAL_TERMS = ('fused', 'decoupled')
 _ACTIVATIONS = ('softmax', 'sigmoid')
+# Sums of larger logits over positions overflow float32, or nearly.
+LARGEST = 1e30
 
 
 @MODELS.register_module()
@@ -48,6 +68,11 @@ class CSKDLoss(nn.Module):
     The loss computes in float32 (float64 for float64 features) under autocast
     too, sends no gradient to the teacher, and has no parameters: the
     student's patch classifier is a connector.
+
+    NaN and infinity in a feature arrive in the loss, from ignored pixels and
+    through the comparisons of the hard form too. On a CPU they raise an error
+    that names the feature, and so do logits above 1e30
+    (:mod:`cankd_mm.losses.finite_inputs`).
 
     Args:
         num_classes: Number of classes, the teacher's.
@@ -137,15 +162,13 @@ class CSKDLoss(nn.Module):
             ('schedule', schedule, cskd.SCHEDULES),
             ('activation', activation, _ACTIVATIONS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f'`{name}` must be one of {known}, found {value!r}'
-                )
+            check_choice(name, value, known)
         check_flag('hard', hard)
         check_weight('temperature', temperature)
         if temperature == 0:
             raise ValueError('`temperature` must be positive, found 0')
         check_weight('loss_weight', loss_weight)
+        check_integer('ignore_index', ignore_index)
         self.num_classes = num_classes
         self.global_term = global_term
         self.schedule = schedule
@@ -186,14 +209,30 @@ class CSKDLoss(nn.Module):
             The weighted loss, a scalar.
 
         Raises:
-            ValueError: Shapes do not fit each other or ``num_classes``.
-            TypeError: A feature or a level is not a tensor.
+            ValueError: Shapes do not fit each other or ``num_classes``,
+                devices differ, or a feature is empty, not of a floating point
+                type or, on a CPU, not finite.
+            TypeError: An argument is not a tensor, or a level is not.
         """
-        s_feature = _classified(s_feature, s_weight, s_bias, 's_feature')
-        t_feature = _classified(t_feature, t_weight, t_bias, 't_feature')
+        _check_tensors(
+            labels=labels,
+            s_weight=s_weight,
+            s_bias=s_bias,
+            t_weight=t_weight,
+            t_bias=t_bias,
+        )
+        s_feature = _classified(s_feature, s_weight, s_bias, 's')
+        t_feature = _classified(t_feature, t_weight, t_bias, 't')
         students = self._levels(s_feature, 's_feature')
         teachers = self._levels(t_feature, 't_feature')
         _check_batches(students, teachers, labels)
+        check_devices(
+            s_feature=students,
+            t_feature=teachers,
+            labels=() if labels is None else (labels,),
+        )
+        check_values('`s_feature`', students, LARGEST)
+        check_values('`t_feature`', teachers, LARGEST)
         everything = full_precision(
             *students, *(level.detach() for level in teachers)
         )
@@ -201,7 +240,8 @@ class CSKDLoss(nn.Module):
         teachers = everything[len(students) :]
         with no_autocast(everything[0]):
             loss = self._loss(students, teachers, labels, training_progress())
-        return self.loss_weight * loss
+        loss = carry_non_finite(self.loss_weight * loss, *everything)
+        return check_loss(loss, *everything)
 
     def _loss(
         self,
@@ -309,6 +349,7 @@ class CSKDLoss(nn.Module):
                 '`data_idx` in `loss_forward_mappings`'
             )
         for level in levels:
+            check_not_empty(level, name)
             channels = level.size(1) if level.dim() == 4 else 0
             anchors, rest = divmod(channels, self.num_classes)
             fits = anchors == 1 or (self.activation == 'sigmoid' and anchors)
@@ -322,32 +363,70 @@ class CSKDLoss(nn.Module):
         return levels
 
 
+def _check_tensors(**tensors: Tensor | None) -> None:
+    """Raise unless each argument is a tensor with values, or None."""
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f'`{name}` must be a tensor or None, found '
+                f'{type(tensor).__name__}: choose one with `data_idx` in '
+                '`loss_forward_mappings`'
+            )
+        if name != 'labels':
+            check_feature(tensor, name)
+        check_not_empty(tensor, name)
+
+
 def _classified(
     feature: Tensor | Sequence[Tensor],
     weight: Tensor | None,
     bias: Tensor | None,
-    name: str,
+    role: str,
 ) -> Tensor | Sequence[Tensor]:
-    """Logits of a feature map, if there is a classifier for it."""
+    """Return logits of a feature map, if there is a classifier for it."""
+    name = f'{role}_feature'
     if weight is None:
+        if bias is not None:
+            raise ValueError(
+                f'`{role}_bias` of shape {tuple(bias.shape)} is given without '
+                f'`{role}_weight`: record both, or none'
+            )
         return feature
+    found = f'`{role}_weight` has shape {tuple(weight.shape)}'
+    if weight.dim() != 2:
+        raise ValueError(
+            f'{found}, expected (K, D), the weight of a linear layer'
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f'{found}, but `{role}_bias` has shape {tuple(bias.shape)}; '
+            f'expected ({len(weight)},): record both from one layer'
+        )
+    if isinstance(feature, Tensor):
+        check_feature(feature, name)
     fits = isinstance(feature, Tensor) and feature.dim() == 4
     if not fits or feature.size(1) != weight.size(1):
-        found = (
+        described = (
             f'shape {tuple(feature.shape)}'
             if isinstance(feature, Tensor)
             else f'type {type(feature).__name__}'
         )
         raise ValueError(
-            f'`{name}` has {found}, but its classifier has a weight of shape '
-            f'{tuple(weight.shape)}; expected one map (B, {weight.size(1)}, '
-            'h, w): choose a level with `data_idx`, and bring tokens to a map '
-            'with a `TokenMapConnector`'
+            f'`{name}` has {described}, but its classifier has a weight of '
+            f'shape {tuple(weight.shape)}; expected one map (B, '
+            f'{weight.size(1)}, h, w): choose a level with `data_idx`, and '
+            'bring tokens to a map with a `TokenMapConnector`'
         )
+    check_not_empty(feature, name)
+    given = {name: feature, f'{role}_weight': weight, f'{role}_bias': bias}
+    given = {key: x for key, x in given.items() if x is not None}
+    check_devices(**{key: (x,) for key, x in given.items()})
+    for key, x in given.items():
+        check_values(f'`{key}`', (x,), LARGEST)
     with no_autocast(feature):
-        if bias is None:
-            return cskd.dense_logits(*full_precision(feature, weight))
-        return cskd.dense_logits(*full_precision(feature, weight, bias))
+        return cskd.dense_logits(*full_precision(*given.values()))
 
 
 def _check_batches(
@@ -363,7 +442,7 @@ def _check_batches(
         ('labels', () if labels is None else (labels,)),
     ):
         for tensor in tensors:
-            if tensor.size(0) != images:
+            if tensor.shape[:1] != (images,):
                 raise ValueError(
                     f'`s_feature` has shape {tuple(students[0].shape)}, but '
                     f'`{name}` has shape {tuple(tensor.shape)}; all must '

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 # Gradients of a larger loss overflow float32, or nearly.
-LARGEST_LOSS = 1e30
+LARGEST_LOSS = 1e25
 
 _checked = ContextVar('values_checked', default=True)
 
@@ -58,7 +58,7 @@ def check_values(name: str, levels: Sequence[Tensor], largest: float) -> None:
     does nothing.
 
     Args:
-        name: Name of the feature, for error messages.
+        name: What the levels are, for error messages.
         levels: Its levels, of a floating point type.
         largest: Largest absolute value with which the loss and its gradients
             do not overflow float32.
@@ -75,7 +75,7 @@ def check_values(name: str, levels: Sequence[Tensor], largest: float) -> None:
         dtype = torch.promote_types(x.dtype, torch.float32)
         if torch.linalg.vector_norm(x, dtype=dtype) <= largest:
             continue
-        found = f'level {index} of `{name}`, of shape {tuple(x.shape)},'
+        found = f'level {index} of {name}, of shape {tuple(x.shape)},'
         num_nan = int(x.isnan().sum())
         num_inf = int(x.isinf().sum())
         if num_nan or num_inf:

@@ -11,6 +11,7 @@ from cankd_mm.functional.lakd import (
     feature_loss,
     spatial_weights,
 )
+from cankd_mm.losses.finite_inputs import check_loss, check_values
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
@@ -19,12 +20,17 @@ from cankd_mm.utils.arguments import (
 )
 from cankd_mm.utils.levels import (
     as_levels,
+    check_devices,
     check_pair,
+    check_same_images,
     no_autocast,
     parameters_type,
 )
 
 _MODES = ('match', 'weight')
+# Activations are sums over channels, and their norm a sum of squares. Far
+# above, the norm overflows float32, and every activation map would be zero.
+LARGEST = 1e10
 
 
 @MODELS.register_module()
@@ -55,6 +61,10 @@ class LAKDLoss(nn.Module):
     projections: ``loss.double()``) under autocast too, and sends no gradient
     to the teacher. The projections train with the student and are of no use
     afterwards.
+
+    NaN and infinity in a feature arrive in the loss. On a CPU they raise an
+    error that names the feature, and so do values above 1e10, whose norm is
+    close to the limit of float32 (:mod:`cankd_mm.losses.finite_inputs`).
 
     The loss takes all local modules of a student, or one: with one
     ``LAKDLoss`` for each, as ``LocalModuleDistill(local_backward=True)``
@@ -169,15 +179,20 @@ class LAKDLoss(nn.Module):
             The weighted loss, a scalar.
 
         Raises:
-            ValueError: There are too few maps, or a pair has shapes that do
-                not fit.
+            ValueError: There are too few maps, a map is empty, not of a
+                floating point type or, on a CPU, not finite, or a pair has
+                shapes or devices that do not fit.
             TypeError: A map is not a tensor, or of a wider type than its
                 projection.
         """
         count = len(self.projections)
         students = as_levels(s_feature, count, 's_feature')
         teachers = as_levels(t_feature, count, 't_feature')
-        loss = 0.0
+        check_devices(
+            s_feature=students,
+            t_feature=teachers,
+            parameters=list(self.parameters()),
+        )
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             check_pair(
                 s,
@@ -187,9 +202,14 @@ class LAKDLoss(nn.Module):
                 index,
                 same_grid=False,
             )
+        check_same_images(students, 's_feature')
+        check_values('`s_feature`', students, LARGEST)
+        check_values('`t_feature`', teachers, LARGEST)
+        loss = 0.0
+        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             with no_autocast(s):
                 loss = loss + self._module_loss(index, s, t.detach())
-        return self.loss_weight * loss
+        return check_loss(self.loss_weight * loss, *students, *teachers)
 
     def _module_loss(self, index: int, s: Tensor, t: Tensor) -> Tensor:
         """The terms of one local module, weighted and summed."""

@@ -16,6 +16,11 @@ from cankd_mm.functional.tat import (
     patch_strips,
     target_aware_attention,
 )
+from cankd_mm.losses.finite_inputs import (
+    carry_non_finite,
+    check_loss,
+    check_values,
+)
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
@@ -25,13 +30,18 @@ from cankd_mm.utils.arguments import (
 )
 from cankd_mm.utils.levels import (
     as_levels,
+    check_devices,
     check_pair,
+    check_same_images,
     no_autocast,
     parameters_type,
 )
 
 Size = tuple[int, int]
 EMBED_NORMS = ('instance', 'batch', None)
+# Without norms the gradients of the embeddings grow with the fourth power of
+# the values. Above, they can overflow float32 where the loss does not.
+LARGEST = 1e8
 
 
 def with_contiguous_gradient(x: Tensor) -> Tensor:
@@ -172,6 +182,11 @@ class TaTLoss(nn.Module):
     gradient to the teacher. The embeddings train with the student and are of
     no use afterwards.
 
+    NaN and infinity in a feature arrive in the loss, in rows and columns
+    beyond the last whole patch and window too. On a CPU they raise an error
+    that names the feature, and so do values above 1e8, whose gradients can
+    overflow float32 (:mod:`cankd_mm.losses.finite_inputs`).
+
     Args:
         student_channels: Channels of the student's feature, on all levels.
         teacher_channels: Channels of the teacher's feature, on all levels.
@@ -293,7 +308,7 @@ class TaTLoss(nn.Module):
         self.patch_weight = float(patch_weight)
         self.anchor_weight = float(anchor_weight)
         self.axis = axis
-        self.scale = scale
+        self.scale = None if scale is None else float(scale)
         self.loss_weight = float(loss_weight)
         self.levels = nn.ModuleList(
             Embeddings(
@@ -321,23 +336,34 @@ class TaTLoss(nn.Module):
             The weighted loss, a scalar.
 
         Raises:
-            ValueError: There are too few levels, or a pair of levels has
-                shapes that do not fit.
+            ValueError: There are too few levels, a level is empty, not of a
+                floating point type or, on a CPU, not finite, or a pair of
+                levels has shapes or devices that do not fit.
             TypeError: A level is not a tensor, or of a wider type than the
                 parameters.
         """
         students = as_levels(s_feature, self.num_levels, 's_feature')
         teachers = as_levels(t_feature, self.num_levels, 't_feature')
-        loss = 0.0
+        check_devices(
+            s_feature=students,
+            t_feature=teachers,
+            parameters=list(self.parameters()),
+        )
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             check_pair(
                 s, t, self.student_channels, self.teacher_channels, index
             )
+        check_same_images(students, 's_feature')
+        check_values('`s_feature`', students, LARGEST)
+        check_values('`t_feature`', teachers, LARGEST)
+        loss = 0.0
+        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             dtype = parameters_type(self.levels[index].query.conv.weight, s, t)
             s, t = s.to(dtype), t.detach().to(dtype)
             with no_autocast(s):
                 loss = loss + self._level_loss(index, s, t)
-        return self.loss_weight * loss
+        loss = carry_non_finite(self.loss_weight * loss, *students, *teachers)
+        return check_loss(loss, *students, *teachers)
 
     def _level_loss(self, index: int, s: Tensor, t: Tensor) -> Tensor:
         """The terms of one level, weighted and summed."""

@@ -1,7 +1,7 @@
 """Checks of constructor arguments, with errors that name the config key."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import inf
 from numbers import Integral, Real
 
 
@@ -23,6 +23,23 @@ def check_count(name: str, value: int) -> None:
         )
     if value < 1:
         raise ValueError(f'`{name}` must be at least 1, found {value}')
+
+
+def check_integer(name: str, value: int) -> None:
+    """Raise unless ``value`` is an integer.
+
+    Args:
+        name: Name of the argument.
+        value: What was given.
+
+    Raises:
+        TypeError: It is no integer.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(
+            f'`{name}` must be an integer, found {value!r} '
+            f'({type(value).__name__})'
+        )
 
 
 def check_flag(name: str, value: bool) -> None:
@@ -58,24 +75,34 @@ def check_weight(name: str, value: float) -> None:
             f'`{name}` must be a number of at least 0, found {value!r} '
             f'({type(value).__name__})'
         )
-    if not isfinite(value) or value < 0:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction beyond float64
+        number = inf
+    if not 0 <= number < inf:
         raise ValueError(
             f'`{name}` must be finite and at least 0, found {value}'
         )
 
 
 def check_mixture(**weights: float) -> None:
-    """Raises unless two weights are at least 0 and one is positive.
+    """Raises unless two weights are in [0, 1000] and one is positive.
 
     Args:
         **weights: The two weights by the names of their arguments.
 
     Raises:
         TypeError: One is no real number.
-        ValueError: One is negative, infinite or NaN, or both are 0.
+        ValueError: One is negative, above 1000 or NaN, or both are 0.
     """
     for name, value in weights.items():
         check_weight(name, value)
+        if value > 1000:
+            raise ValueError(
+                f'`{name}` must be at most 1000, found {value}: only the '
+                'ratio of '
+                f'{" and ".join(f"`{key}`" for key in weights)} counts'
+            )
     if not any(weights.values()):
         names = ' and '.join(f'`{name}`' for name in weights)
         raise ValueError(

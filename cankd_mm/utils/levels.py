@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def as_levels(
     feature: Tensor | Sequence[Tensor], num_levels: int | None, name: str
@@ -22,10 +24,10 @@ def as_levels(
         name: What the caller's user calls the feature, for error messages.
 
     Returns:
-        The levels, each a tensor.
+        The levels, each a tensor that passes :func:`check_feature`.
 
     Raises:
-        ValueError: There are too few levels.
+        ValueError: There are too few levels, or one does not pass.
         TypeError: A level is not a tensor.
     """
     levels = (feature,) if isinstance(feature, Tensor) else feature
@@ -40,6 +42,11 @@ def as_levels(
             f'{num_levels}: lower `num_levels`, or record a module that '
             'returns more levels'
         )
+    if not levels:
+        raise ValueError(
+            f'`{name}` has no levels, expected at least one: record a module '
+            'that returns a tensor or a tuple of tensors'
+        )
     levels = tuple(levels[:num_levels])
     for index, level in enumerate(levels):
         if not isinstance(level, Tensor):
@@ -48,7 +55,90 @@ def as_levels(
                 f'{type(level).__name__}: record a module whose output is one '
                 'tensor or a flat tuple of tensors'
             )
+        check_feature(level, name if level is feature else f'{name}[{index}]')
     return levels
+
+
+def check_feature(feature: Tensor, name: str) -> None:
+    """Raise unless a tensor holds values that a loss can compare.
+
+    Args:
+        feature: The tensor.
+        name: What the caller's user calls it, for error messages.
+
+    Raises:
+        ValueError: It is not dense, or not of a floating point type.
+    """
+    if feature.layout is not torch.strided or feature.is_nested:
+        raise ValueError(
+            f'`{name}` is no dense tensor (its layout is {feature.layout}), '
+            'expected one: convert it with `to_dense()`, or pad it'
+        )
+    found = f'`{name}` has shape {tuple(feature.shape)}'
+    if feature.dtype not in FLOATS:
+        raise ValueError(
+            f'{found} and type {feature.dtype}, expected one of '
+            f'{", ".join(map(str, FLOATS))}: record features or logits, not '
+            'indices or masks'
+        )
+
+
+def check_not_empty(feature: Tensor, name: str) -> None:
+    """Raise if a tensor has no elements: means of nothing are NaN.
+
+    Args:
+        feature: The tensor.
+        name: What the caller's user calls it, for error messages.
+
+    Raises:
+        ValueError: A dimension has size 0.
+    """
+    if not feature.numel():
+        raise ValueError(
+            f'`{name}` has shape {tuple(feature.shape)}, which is empty; '
+            'expected no dimension of size 0: leave batches without images '
+            'out, and record maps with positions'
+        )
+
+
+def check_same_images(levels: Sequence[Tensor], name: str) -> None:
+    """Raise unless all levels of a feature hold as many images.
+
+    Args:
+        levels: The levels, images first.
+        name: What the caller's user calls the feature, for error messages.
+
+    Raises:
+        ValueError: They do not; the message names all shapes.
+    """
+    if any(level.size(0) != levels[0].size(0) for level in levels):
+        shapes = ', '.join(str(tuple(level.shape)) for level in levels)
+        raise ValueError(
+            f'the levels of `{name}` have shapes {shapes}; all must hold the '
+            'same images: record a module that returns the levels of one batch'
+        )
+
+
+def check_devices(**tensors: Sequence[Tensor]) -> None:
+    """Raise unless all tensors are on one device.
+
+    Args:
+        **tensors: Tensors by what the caller's user calls them.
+
+    Raises:
+        ValueError: They are not; the message names the devices.
+    """
+    devices = [x.device for group in tensors.values() for x in group]
+    if any(device != devices[0] for device in devices):
+        found = ', '.join(
+            f'`{name}` on {" and ".join({str(x.device): 0 for x in group})}'
+            for name, group in tensors.items()
+            if group
+        )
+        raise ValueError(
+            f'expected all tensors on one device, found {found}: bring them '
+            'to one with `to(device)`'
+        )
 
 
 def map_levels(
@@ -120,6 +210,8 @@ def check_pair(
             f'{found}; height and width must be equal: record levels of the '
             'same stride, or resize one with a `ResizeConnector`'
         )
+    for name, level in (('s_feature', s), ('t_feature', t)):
+        check_not_empty(level, f'{name}[{index}]')
 
 
 def full_type(*features: Tensor) -> torch.dtype:
