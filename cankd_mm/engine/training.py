@@ -12,6 +12,7 @@ from mmrazor.registry import MODELS
 from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
+from cankd_mm.engine.hooks.non_finite_loss_hook import guard_losses
 from cankd_mm.engine.hooks.training_data_hook import check_training_data
 from cankd_mm.engine.runner.resume import (
     Note,
@@ -106,6 +107,7 @@ def training_runner(
         agree_on_resume(runner)
     if options.check:
         check_training_data(runner)
+    guard_losses(runner)
     return runner
 
 

@@ -12,6 +12,7 @@ def build(monkeypatch, tmp_path):
     """Whether a config of a train data set comes to building a runner."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, 'build_runner', lambda cfg: 'built')
+    monkeypatch.setattr(training, 'guard_losses', lambda runner: None)
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/train.json').touch()
 
