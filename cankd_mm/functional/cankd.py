@@ -14,7 +14,7 @@ from cankd_mm.functional.normalised import (
     normalise,
     squared_errors,
 )
-from cankd_mm.utils.levels import full_type
+from cankd_mm.utils.levels import check_not_empty, full_type
 
 
 def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         - output: :math:`(B, d, M)`
 
     Raises:
-        ValueError: The three shapes do not fit.
+        ValueError: The three shapes do not fit, or there are no keys.
 
     Source: CanKD (arXiv 2511.21503), the equation of z_i; the order of the
     products is our completion. K is counted after any pooling of the keys, as
@@ -58,6 +58,7 @@ def non_local_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             f'{tuple(query.shape)}, {tuple(key.shape)} and '
             f'{tuple(value.shape)}'
         )
+    check_not_empty(key, 'key')
     channels, num_queries = query.shape[1:]
     num_keys = key.size(2)
     # Before the products: sums over thousands of keys would overflow float16.
@@ -96,7 +97,8 @@ def instance_norm_mse(
         - output: scalar
 
     Raises:
-        ValueError: The shapes differ or a channel has one position only.
+        ValueError: The shapes differ, the maps are empty, or a channel has
+            one position only.
         RuntimeError: A second derivative is asked for.
 
     Source: CanKD (arXiv 2511.21503), L_feat with the instance norm of the
@@ -113,6 +115,7 @@ def instance_norm_mse(
             f'than one position each, found {tuple(student.shape)}: a single '
             'position normalises to zero'
         )
+    check_not_empty(student, 'student')
     return _InstanceNormMSE.apply(student, teacher, eps)
 
 

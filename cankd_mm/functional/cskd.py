@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cankd_mm.functional.window_mean import window_mean
+from cankd_mm.utils.levels import check_not_empty
 
 _SCHEDULES: dict[str, Callable[[float], float]] = {
     'linear': lambda progress: 1 - progress,
@@ -78,9 +79,13 @@ def dense_logits(
         - bias: :math:`(K)`
         - output: :math:`(B, K, h, w)`
 
+    Raises:
+        ValueError: The feature is empty.
+
     Source: CSKD (ICCV 2023), the teacher's dense predictions and the
     student's patch predictions.
     """
+    check_not_empty(feature, 'feature')
     return F.conv2d(feature, weight[:, :, None, None], bias)
 
 

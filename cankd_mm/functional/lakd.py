@@ -13,7 +13,7 @@ from cankd_mm.functional.channel_sums import (
     channel_sums,
     squared_distance,
 )
-from cankd_mm.utils.levels import full_type
+from cankd_mm.utils.levels import check_not_empty, full_type
 
 # A map whose norm is below this is not blown up to norm 1.
 _EPS = 1e-6
@@ -45,7 +45,7 @@ def coarse_activation(
         - output: :math:`(B, 1, g_h, g_w)`
 
     Raises:
-        ValueError: The feature is no map.
+        ValueError: The feature is no map, or is empty.
 
     Source: the published equation of LAKD (arXiv 2408.11478), which we have
     at second hand; absolute values and adaptive pooling are our completion.
@@ -58,6 +58,7 @@ def coarse_activation(
             f'{tuple(feature.shape)}: bring tokens or vectors to a map with '
             'a connector'
         )
+    check_not_empty(feature, 'feature')
     return _pooled(absolute_sum(feature), grid, avg_weight, max_weight)
 
 
@@ -84,7 +85,7 @@ def activation_map(
         - output: :math:`(B, g_h g_w)`
 
     Raises:
-        ValueError: The feature is no map.
+        ValueError: The feature is no map, or is empty.
 
     Source: LAKD (arXiv 2408.11478); the norm is our completion. Without it
     the map would grow with the number of channels.

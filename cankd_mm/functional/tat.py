@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cankd_mm.functional.chunks import number_of_chunks
 from cankd_mm.functional.window_mean import window_mean
+from cankd_mm.utils.levels import check_not_empty
 
 AXES = ('teacher', 'student')
 
@@ -105,7 +106,7 @@ def patch_groups(
           L = patch height times width and as many groups as it takes
 
     Raises:
-        ValueError: ``x`` has other than four dimensions.
+        ValueError: ``x`` has other than four dimensions, or is empty.
 
     Source: TaT (arXiv 2205.10793), equation 5; the fill is our completion.
     """
@@ -137,7 +138,7 @@ def patch_grid(x: Tensor, patch_size: tuple[int, int]) -> tuple[int, int]:
         - x: :math:`(B, C, H, W)`
 
     Raises:
-        ValueError: ``x`` has other than four dimensions.
+        ValueError: ``x`` has other than four dimensions, or is empty.
     """
     height, width = _fitting('patch_size', patch_size, x)
     return x.size(2) // height, x.size(3) // width
@@ -163,7 +164,7 @@ def patch_strips(
         - x: :math:`(B, C, H, W)`
 
     Raises:
-        ValueError: ``x`` has other than four dimensions.
+        ValueError: ``x`` has other than four dimensions, or is empty.
     """
     height, _ = _fitting('patch_size', patch_size, x)
     rows, columns = patch_grid(x, patch_size)
@@ -191,7 +192,7 @@ def anchor_points(x: Tensor, stride: tuple[int, int]) -> Tensor:
         - output: :math:`(B, 1, L, C)`
 
     Raises:
-        ValueError: ``x`` has other than four dimensions.
+        ValueError: ``x`` has other than four dimensions, or is empty.
 
     Source: TaT (arXiv 2205.10793), equation 6.
     """
@@ -211,6 +212,7 @@ def _fitting(name: str, size: tuple[int, int], x: Tensor) -> tuple[int, int]:
         raise ValueError(
             f'expected `x` of shape (B, C, H, W), found {tuple(x.shape)}'
         )
+    check_not_empty(x, 'x')
     if min(size) < 1:
         raise ValueError(
             f'`{name}` must be at least 1 in height and width, found '
