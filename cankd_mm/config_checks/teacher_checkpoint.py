@@ -5,7 +5,9 @@ from pathlib import Path
 
 import torch
 from mmengine.config import ConfigDict
+from torch import Tensor
 
+from cankd_mm.checkpoint.finite_weights import describe, non_finite_tensors
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     ModelConfig,
@@ -20,13 +22,17 @@ from cankd_mm.config_checks.published_weights import (
     listed_configs,
 )
 from cankd_mm.config_checks.quiet import quiet
+from cankd_mm.config_checks.weights_file import (
+    FAILURES,
+    as_error,
+    own_file,
+    read_weights,
+)
 from cankd_mm.utils.checkpoint import (
     LoadReport,
     load_state,
-    read_checkpoint,
     student_state_dict,
     trained_by,
-    weights_of,
 )
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.config_walk import dicts
@@ -45,21 +51,24 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
         return
     if not path:
         yield from _no_weights(examined)
-    elif '://' in path:
+        return
+    if isinstance(path, str) and '://' in path:
         yield from _address(examined, teacher, path)
-        cached = Path(torch.hub.get_dir(), 'checkpoints', file_name(path))
-        if cached.is_file():
-            yield from _content(teacher, str(cached))
-    else:
-        try:
-            resolve_path(path, KEY)
-        except FileNotFoundError as failure:
-            if trained_by(path):
-                yield info(KEY, f'there is no file {path} yet')
-            else:
-                yield error(KEY, str(failure).removeprefix(f'{KEY}='))
+    try:
+        file = own_file(path, KEY)
+        state = None if file is None else read_weights(file, KEY)
+    except FileNotFoundError as failure:
+        if trained_by(path):
+            yield info(KEY, f'there is no file {path} yet')
         else:
-            yield from _content(teacher, path)
+            yield as_error(failure, KEY)
+    except FAILURES as failure:
+        yield as_error(failure, KEY)
+    else:
+        if state is not None:
+            student = student_state_dict(state)
+            yield from _values(examined, student, path)
+            yield from _shapes_of(teacher, student, path)
 
 
 def _no_weights(examined: ExaminedConfig) -> Iterator[Finding]:
@@ -146,19 +155,34 @@ def _shapes(model) -> dict[str, torch.Size] | None:
 # -------------------------------------------------------------------- content
 
 
-def _content(teacher: ModelConfig, path: str) -> Iterator[Finding]:
+def _values(
+    examined: ExaminedConfig, state: Mapping[str, Tensor], path: str
+) -> Iterator[Finding]:
+    """Finds weights that are not finite."""
+    found = non_finite_tensors(state)
+    if not found:
+        return
+    # A teacher that is not listened to does no harm.
+    severity = warning if examined.model.get('distill_weight') == 0 else error
+    yield severity(
+        KEY,
+        f'{path!r}: NaN or infinite weights in {describe(found)}',
+        'finite numbers',
+        'A training that diverged or a damaged copy leaves such weights: '
+        'take another checkpoint',
+    )
+
+
+def _shapes_of(
+    teacher: ModelConfig, state: Mapping[str, Tensor], path: str
+) -> Iterator[Finding]:
     """Compares the shapes in a file to the teacher's."""
     model = teacher.on_meta
     if model is None:
         return
-    try:
-        state = weights_of(read_checkpoint(path, KEY), path, KEY)
-    except (OSError, ValueError) as failure:
-        yield error(KEY, f'{path} cannot be read: {failure}')
-        return
     with quiet():
         # Copying to torch's meta device does nothing, and torch warns of it.
-        report = load_state(model, student_state_dict(state), path)
+        report = load_state(model, dict(state), path)
     heads = class_counts(teacher.config)
     found = _classes_in(report, teacher, heads)
     if found is not None:

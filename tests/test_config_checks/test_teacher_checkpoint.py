@@ -76,7 +76,7 @@ def test_weights_of_another_model(lint, tmp_path):
 def test_file_without_weights(lint, tmp_path):
     torch.save(dict(meta={}), tmp_path / 'empty.pth')
     _, (finding,) = lint('', '--teacher-ckpt', tmp_path / 'empty.pth')
-    assert 'cannot be read' in finding and 'holds no weights' in finding
+    assert 'holds no weights' in finding
 
 
 def test_teacher_that_is_not_trained_yet_is_no_fault(lint):

@@ -1,0 +1,99 @@
+"""Reads the weights that a config names, for the checks."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cankd_mm.checkpoint.file_kind import require_checkpoint_file
+from cankd_mm.config_checks.finding import Finding, error
+from cankd_mm.config_checks.published_weights import file_name
+from cankd_mm.utils.checkpoint import (
+    find_checkpoint,
+    read_checkpoint,
+    weights_of,
+)
+from cankd_mm.utils.config_path import require_text
+
+# What reading a file named in a config raises: it is not there, may not be
+# read, is something else, is damaged, holds code.
+FAILURES = (OSError, ValueError)
+
+
+def own_file(path: str, key: str) -> str | None:
+    """Find a file that this package reads: a path or ``package::path``.
+
+    Args:
+        path: What the config says.
+        key: The config key.
+
+    Returns:
+        The file's path. None for an address that was not downloaded before:
+        nothing is downloaded for a check.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: ``path`` is no text, or leads to no regular file.
+    """
+    found = find_checkpoint(path, key)
+    return _cached(found) if '://' in found else found
+
+
+def mmengines_file(path: str, key: str) -> str | None:
+    """Find a file that MMEngine reads, which knows no ``package::path``.
+
+    Args:
+        path: What the config says.
+        key: The config key.
+
+    Returns:
+        As :func:`own_file`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: ``path`` is no text, or leads to no regular file.
+    """
+    path = require_text(path, key)
+    if '://' in path:
+        return _cached(path)
+    found = os.path.expanduser(path)
+    if os.path.lexists(found):
+        require_checkpoint_file(found, key)
+        return found
+    raise FileNotFoundError(
+        f'{key}={path!r}: there is no file {found}. Give an absolute path, '
+        f'or one from the current directory ({Path.cwd()})'
+    )
+
+
+def read_weights(file: str, key: str) -> dict[str, Tensor]:
+    """Return the weights in a local file.
+
+    Args:
+        file: What :func:`own_file` or :func:`mmengines_file` returned.
+        key: The config key.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no checkpoint, damaged, or holds code.
+    """
+    return weights_of(read_checkpoint(file, key), file, key)
+
+
+def as_error(failure: Exception, key: str) -> Finding:
+    """Make a finding of one of :data:`FAILURES`.
+
+    Args:
+        failure: Its message begins with the key.
+        key: The config key.
+    """
+    text = str(failure)
+    for start in (f'{key}=', f'{key}: '):
+        text = text.removeprefix(start)
+    return error(key, text)
+
+
+def _cached(address: str) -> str | None:
+    cached = Path(torch.hub.get_dir(), 'checkpoints', file_name(address))
+    return str(cached) if cached.is_file() else None
