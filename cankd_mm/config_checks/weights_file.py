@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from torch import Tensor
 
 from cankd_mm.checkpoint.file_kind import require_checkpoint_file
+from cankd_mm.checkpoint.integrity import require_undamaged
 from cankd_mm.config_checks.finding import Finding, error
 from cankd_mm.config_checks.published_weights import file_name
 from cankd_mm.utils.checkpoint import (
@@ -65,6 +67,25 @@ def mmengines_file(path: str, key: str) -> str | None:
         f'{key}={path!r}: there is no file {found}. Give an absolute path, '
         f'or one from the current directory ({Path.cwd()})'
     )
+
+
+def require_load_from(cfg: Config) -> None:
+    """Raise if ``load_from`` is no readable checkpoint.
+
+    For runs without checks: MMEngine would name neither key nor file, after
+    the model is built.
+
+    Args:
+        cfg: Of a training run.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is something else, or damaged.
+    """
+    key, path = 'load_from', cfg.get('load_from')
+    file = mmengines_file(path, key) if path else None
+    if file is not None:
+        require_undamaged(file, key)
 
 
 def read_weights(file: str, key: str) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from mmrazor.registry import MODELS
 from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
+from cankd_mm.config_checks.weights_file import require_load_from
 from cankd_mm.engine.hooks.non_finite_loss_hook import guard_losses
 from cankd_mm.engine.hooks.training_data_hook import check_training_data
 from cankd_mm.engine.runner.resume import (
@@ -95,6 +96,8 @@ def training_runner(
     if options.check:
         findings = check_config(cfg, world_size(launcher))
         require_no_error(findings)
+    elif not cfg.get('resume'):
+        require_load_from(cfg)
     require_training_data(cfg)
     try:
         runner = build_runner(cfg)
