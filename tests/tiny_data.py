@@ -69,3 +69,73 @@ def write_cityscapes(root: Path, size: tuple[int, int] = (64, 128)) -> Path:
                 root / f'gtFine/{split}/town/{stem}_gtFine_labelTrainIds.png'
             )
     return root
+
+
+#: Classes of :func:`write_boxes`.
+ANIMALS = ('cat', 'dog', 'bird')
+
+_XML = """<annotation><filename>{name}.jpg</filename>
+<size><width>{size}</width><height>{size}</height><depth>3</depth></size>
+{objects}</annotation>
+"""
+_OBJECT = """<object><name>{kind}</name><difficult>0</difficult>
+<bndbox><xmin>9</xmin><ymin>9</ymin><xmax>41</xmax><ymax>49</ymax></bndbox>
+</object>
+"""
+
+
+def write_boxes(root: Path, count: int = 4, size: int = 64) -> Path:
+    """A folder that is a COCO and a VOC data set of three classes.
+
+    Every image has a box of each class: ``train.json`` and ``JPEGImages``;
+    ``Annotations/*.xml`` and ``train.txt``.
+    """
+    random = np.random.default_rng(0)
+    for folder in ('JPEGImages', 'Annotations'):
+        (root / folder).mkdir(parents=True)
+    images, annotations = [], []
+    for number in range(count):
+        pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        file = f'{number}.jpg'
+        Image.fromarray(pixels).save(root / 'JPEGImages' / file)
+        images.append(dict(id=number, file_name=file, height=size, width=size))
+        for category in range(len(ANIMALS)):
+            annotations.append(
+                dict(
+                    id=len(annotations),
+                    image_id=number,
+                    category_id=category,
+                    bbox=[8, 8, 32, 40],
+                    area=32 * 40,
+                    iscrowd=0,
+                )
+            )
+        objects = ''.join(_OBJECT.format(kind=kind) for kind in ANIMALS)
+        (root / f'Annotations/{number}.xml').write_text(
+            _XML.format(name=number, size=size, objects=objects)
+        )
+    categories = [dict(id=i, name=name) for i, name in enumerate(ANIMALS)]
+    (root / 'train.json').write_text(
+        json.dumps(
+            dict(images=images, annotations=annotations, categories=categories)
+        )
+    )
+    (root / 'train.txt').write_text(
+        ''.join(f'{number}\n' for number in range(count))
+    )
+    return root
+
+
+def write_masks(root: Path, count: int = 4, size: int = 64) -> Path:
+    """Images and masks with the labels 0 to 3 and 255, to be ignored."""
+    random = np.random.default_rng(0)
+    for folder in ('images', 'masks'):
+        (root / folder).mkdir(parents=True)
+    for number in range(count):
+        pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f'images/{number}.jpg')
+        labels = random.choice([0, 1, 2, 3, 255], (size, size))
+        Image.fromarray(labels.astype(np.uint8)).save(
+            root / f'masks/{number}.png'
+        )
+    return root

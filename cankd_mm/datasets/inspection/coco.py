@@ -1,0 +1,217 @@
+"""COCO's annotations: what the file has, and why boxes are left out."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from math import isfinite
+from numbers import Number
+from pathlib import Path
+from typing import Any
+
+from cankd_mm.datasets.inspection.errors import (
+    DataSetError,
+    brief,
+    failure_noted,
+    unusual_content,
+)
+from cankd_mm.datasets.inspection.names import listed
+from cankd_mm.datasets.inspection.record import LoadingRecord
+
+_LISTS = dict(
+    images=('id', 'file_name', 'width', 'height'),
+    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
+    categories=('id', 'name'),
+)
+_NUMBERS = ('width', 'height', 'area')
+
+
+def coco_wrappers(
+    dataset: Any, record: LoadingRecord, training: bool
+) -> dict[str, Callable]:
+    """Return wrappers of the methods with which a ``CocoDataset`` loads.
+
+    Args:
+        dataset: A data set that reads its file with its ``COCOAPI``.
+        record: Takes the counts.
+        training: Whether boxes are counted and annotations are required.
+    """
+    files = []
+
+    def read(api):
+        def read_file(*args, **kwargs):
+            coco = api(*args, **kwargs)
+            _require_lists(coco.dataset, record, training)
+            if training and _has_categories(coco.dataset):
+                files.append(coco)
+                with failure_noted(record):
+                    _count_source(coco, record)
+            return coco
+
+        return read_file
+
+    def parse(original):
+        def parse_image(raw, *args, **kwargs):
+            parsed = original(raw, *args, **kwargs)
+            if files and isinstance(parsed, dict):
+                boxes = raw['raw_ann_info']
+                if len(parsed.get('instances', boxes)) != len(boxes):
+                    with failure_noted(record):
+                        _count_dropped(dataset, files[0].cats, raw, record)
+            return parsed
+
+        return parse_image
+
+    def load(original):
+        def load_list(*args, **kwargs):
+            items = original(*args, **kwargs)
+            if files:
+                cats = files[0].cats
+                record.numbered = tuple(
+                    str(cats[number]['name'])
+                    for number in getattr(dataset, 'cat_ids', ())
+                )
+            return items
+
+        return load_list
+
+    return dict(COCOAPI=read, parse_data_info=parse, load_data_list=load)
+
+
+def coco_fault(path: str) -> str:
+    """Describe why a file cannot be loaded as COCO's annotations.
+
+    Called after a failure, so it may read the file again.
+
+    Returns:
+        What was found and what is expected; '' where it is in order.
+    """
+    if not Path(path).is_file():
+        return ''
+    unusual = unusual_content(path)
+    expected = 'expected a JSON object with ' + ', '.join(_LISTS)
+    if unusual:
+        return f'this is {unusual}; {expected}'
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except ValueError as error:
+        size = Path(path).stat().st_size
+        return (
+            f'this is no JSON, or only a part of it ({size:,} bytes; '
+            f'{brief(error)}); {expected}'
+        )
+    if not isinstance(content, dict):
+        return f'this is a JSON {type(content).__name__}; {expected}'
+    missing = _missing_lists(content, list(_LISTS))
+    if missing:
+        return f'{missing}; {expected}'
+    return _faulty_entry(content)
+
+
+def _require_lists(content: dict, record: LoadingRecord, training: bool):
+    names = [n for n in _LISTS if training or n != 'annotations']
+    missing = _missing_lists(content, names)
+    if missing:
+        raise DataSetError(
+            f'{record.key}.ann_file: {record.file}: {missing}; expected '
+            + ', '.join(names)
+        )
+
+
+def _missing_lists(content: dict, names: list[str]) -> str:
+    missing = [n for n in names if not isinstance(content.get(n), list)]
+    if not missing:
+        return ''
+    return f'it has no list {listed(missing)}, only {listed(list(content))}'
+
+
+def _has_categories(content: dict) -> bool:
+    # Panoptic annotations have them one level down, captions not at all.
+    boxes = content['annotations']
+    return not boxes or 'category_id' in boxes[0]
+
+
+def _count_source(coco: Any, record: LoadingRecord) -> None:
+    boxes = coco.dataset['annotations']
+    names = {number: str(cat['name']) for number, cat in coco.cats.items()}
+    # Names without a box are in the file too.
+    record.source = Counter(dict.fromkeys(names.values(), 0))
+    unknown = {}
+    for number, count in Counter(b['category_id'] for b in boxes).items():
+        if number in names:
+            record.source[names[number]] += count
+        else:
+            unknown[f'category_id {number}'] = count
+    # Last, because the file has no name for them.
+    record.source.update(unknown)
+    images = coco.imgs
+    lost = sum(box['image_id'] not in images for box in boxes)
+    if lost:
+        record.dropped['image_id of no image'] += lost
+
+
+def _count_dropped(
+    dataset: Any, cats: dict, raw: dict, record: LoadingRecord
+) -> None:
+    """Count why boxes of an image are left out, as ``CocoDataset`` does."""
+    known = dataset.cat2label
+    image = raw['raw_img_info']
+    for box in raw['raw_ann_info']:
+        reason = None
+        x, y, w, h = box['bbox']
+        if box['category_id'] not in known:
+            in_file = box['category_id'] in cats
+            reason = (
+                'category not in classes'
+                if in_file
+                else 'category_id of no category'
+            )
+        elif box.get('ignore', False):
+            reason = 'marked ignore'
+        elif not (
+            min(x + w, image['width']) > max(x, 0)
+            and min(y + h, image['height']) > max(y, 0)
+        ):
+            reason = 'no size or outside of the image'
+        elif box['area'] <= 0 or w < 1 or h < 1:
+            reason = 'area 0 or smaller than a pixel'
+        if reason:
+            record.dropped[reason] += 1
+
+
+def _faulty_entry(content: dict) -> str:
+    """Describe the first entry that lacks something."""
+    for name, keys in _LISTS.items():
+        for index, entry in enumerate(content[name]):
+            where = f'{name}[{index}]'
+            if not isinstance(entry, dict):
+                return f'{where} is {entry!r}, expected an object'
+            where += f' (id {entry.get("id")})'
+            missing = [key for key in keys if key not in entry]
+            if missing:
+                return (
+                    f'{where} has no {listed(missing)}, only '
+                    f'{listed(list(entry))}'
+                )
+            for key in set(keys).intersection(_NUMBERS):
+                if not _is_number(entry[key]):
+                    return f'{where}.{key} is {entry[key]!r}, not a number'
+            box = entry.get('bbox', [0] * 4)
+            if not (
+                isinstance(box, list)
+                and len(box) == 4
+                and all(map(_is_number, box))
+            ):
+                return (
+                    f'{where}.bbox is {box!r}, expected four numbers '
+                    '[x, y, width, height]'
+                )
+    return ''
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, Number)
+        and not isinstance(value, bool)
+        and isfinite(value)
+    )

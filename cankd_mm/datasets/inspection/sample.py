@@ -1,0 +1,321 @@
+"""Opens a few images and masks of a data set, evenly spread."""
+
+import copy
+import os
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from cankd_mm.datasets.inspection.errors import brief, unusual_content
+from cankd_mm.datasets.inspection.record import EXAMPLES
+from cankd_mm.datasets.inspection.verdict import Verdict
+from cankd_mm.utils.random_state import preserved_random_state
+
+#: How many images are opened.
+SIZE = 16
+_LIBRARIES = {'cankd_mm', 'mmcv', 'mmdet', 'mmengine', 'mmseg'}
+
+
+def inspect_sample(dataset: Any, key: str, size: int = SIZE) -> Verdict:
+    """Open a few images and masks with the data set's own loading steps.
+
+    Random streams are left as they are; nothing of the data set changes.
+
+    Args:
+        dataset: One data set, without those around it.
+        key: Where the config has it.
+        size: How many images to open.
+    """
+    if not _has_items(dataset):
+        return Verdict(report=[_not_looked_at(key, dataset, 'no items')])
+    steps = _loading_steps(dataset)
+    if not steps:
+        return Verdict(
+            report=[_not_looked_at(key, dataset, 'no step loads images first')]
+        )
+    sample = _Sample(dataset, key, steps)
+    total = len(dataset)
+    count = min(size, total)
+    with preserved_random_state(devices=[]):
+        for index in range(count):
+            sample.open(index * total // count)
+    return sample.verdict(count)
+
+
+class _Sample:
+    """What is found in the images that were opened."""
+
+    def __init__(self, dataset: Any, key: str, steps: list[Callable]):
+        self.dataset = dataset
+        self.key = key
+        self.steps = steps
+        self.errors: dict[str, list[str]] = {}
+        # Those that a later step of the pipeline may take away.
+        self.doubts: dict[str, list[str]] = {}
+        self.warnings: dict[str, list[str]] = {}
+        self.labels = set()
+        self.masks = 0
+        self.ignored_masks = 0
+        self.no_mask = 0
+        meta = getattr(dataset, '_metainfo', None) or {}
+        self.classes = meta.get('classes') or ()
+        self.ignore_index = getattr(dataset, 'ignore_index', 255)
+        self._reduces = getattr(dataset, 'reduce_zero_label', None)
+
+    def open(self, index: int) -> None:
+        """Load one image, and its mask where the data set has masks."""
+        item = self.dataset.get_data_info(index)
+        has_mask = 'instances' not in item and bool(item.get('seg_map_path'))
+        expected = item.get('height'), item.get('width')
+        steps = self.steps if has_mask else self.steps[:1]
+        results = item
+        for step in steps:
+            loads_mask = step is not self.steps[0]
+            path = item['seg_map_path' if loads_mask else 'img_path']
+            try:
+                results = step(results)
+            except Exception as error:
+                self._cannot_be_loaded(path, loads_mask, error)
+                return
+            if results is None:
+                return
+            if not loads_mask and not self._is_whole(path):
+                return
+        image = results.get('img')
+        if not isinstance(image, np.ndarray) or image.ndim not in (2, 3):
+            return
+        if not has_mask:
+            found = image.shape[:2]
+            if None not in expected and tuple(expected) != found:
+                self._warn(
+                    'images of another size than the annotations have',
+                    f'{item["img_path"]}: the image is {_size(found)}, the '
+                    f'annotations have {_size(expected)}',
+                )
+            return
+        mask = results.get('gt_seg_map')
+        if mask is None:
+            self.no_mask += 1
+            return
+        self._look_at_mask(item, image, np.asarray(mask))
+
+    def verdict(self, count: int) -> Verdict:
+        """Return what there is to report."""
+        verdict = Verdict()
+        custom = [
+            type(step).__name__
+            for step in _transforms(self.dataset)
+            if type(step).__module__.partition('.')[0] not in _LIBRARIES
+        ]
+        for kind, examples in self.errors.items():
+            verdict.errors.append(self._text(kind, examples, count))
+        for kind, examples in self.doubts.items():
+            text = self._text(kind, examples, count)
+            if custom:
+                verdict.warnings.append(
+                    f'{text}. Not an error, because pipeline has '
+                    f'{", ".join(custom)}, which may change masks'
+                )
+            else:
+                verdict.errors.append(text)
+        for kind, examples in self.warnings.items():
+            verdict.warnings.append(self._text(kind, examples, count))
+        if self.masks and self.masks == self.ignored_masks:
+            verdict.errors.append(
+                f'{self.key}.data_prefix.seg_map_path: all labels of all '
+                f'{self.masks} masks that were opened are ignore_index='
+                f'{self.ignore_index}. Expected labels 0 to '
+                f'{len(self.classes) - 1}; look at the masks and at '
+                f'reduce_zero_label={self._reduces}'
+            )
+        line = f'{self.key}: opened {count} of {len(self.dataset):,} images'
+        if self.masks:
+            seen = len(self.labels & set(range(len(self.classes))))
+            line += (
+                f' and {self.masks} masks: labels of {seen} of '
+                f'{len(self.classes)} classes'
+            )
+            if self.ignored_masks:
+                line += f', {self.ignored_masks} with ignored labels only'
+        if self.no_mask:
+            line += (
+                f'. {self.no_mask} masks were not looked at: no loading step '
+                'reads them'
+            )
+        verdict.report.append(line)
+        return verdict
+
+    def _text(self, kind: str, examples: list[str], count: int) -> str:
+        shown = '; '.join(examples[:EXAMPLES])
+        return (
+            f'{self.key}: {kind} ({len(examples)} of {count} opened): {shown}'
+        )
+
+    def _fail(self, kind: str, example: str) -> None:
+        self.errors.setdefault(kind, []).append(example)
+
+    def _doubt(self, kind: str, example: str) -> None:
+        self.doubts.setdefault(kind, []).append(example)
+
+    def _warn(self, kind: str, example: str) -> None:
+        self.warnings.setdefault(kind, []).append(example)
+
+    def _cannot_be_loaded(
+        self, path: str, loads_mask: bool, error: Exception
+    ) -> None:
+        what = 'masks' if loads_mask else 'images'
+        if isinstance(error, FileNotFoundError):
+            name = 'seg_map' if loads_mask else 'img'
+            self._fail(
+                f'{what} that are not there; look at data_prefix and '
+                f'{name}_suffix',
+                str(path),
+            )
+            return
+        unusual = unusual_content(path)
+        if unusual:
+            why = f'this is {unusual}'
+        else:
+            why = _damage(path) or brief(error)
+        self._fail(f'{what} that cannot be read', f'{path}: {why}')
+
+    def _is_whole(self, path: str) -> bool:
+        """Find truncated images, whose rest OpenCV fills with gray."""
+        damage = _damage(path)
+        if damage:
+            self._fail('images that cannot be read', f'{path}: {damage}')
+        return not damage
+
+    def _look_at_mask(
+        self, item: dict, image: np.ndarray, mask: np.ndarray
+    ) -> None:
+        path = item['seg_map_path']
+        form = _MaskFile(path)
+        if mask.ndim != 2:
+            self._doubt(
+                'masks that are pictures; expected one channel with a label '
+                'a pixel',
+                f'{path}: shape {mask.shape}{form.words}',
+            )
+            return
+        if mask.shape != image.shape[:2]:
+            self._doubt(
+                'masks of another size than the image',
+                f'{path}: the mask is {_size(mask.shape)}, '
+                f'{item["img_path"]} is {_size(image.shape)}',
+            )
+            return
+        highest = form.highest()
+        if highest > 255:
+            self._doubt(
+                'masks with labels above 255, of which the loading step '
+                'keeps the low 8 bits',
+                f'{path}: label {highest}{form.words}',
+            )
+            return
+        found = _labels_of(mask)
+        self.masks += 1
+        self.labels |= found
+        self.ignored_masks += found <= {self.ignore_index}
+        outside = found - {self.ignore_index} - set(range(len(self.classes)))
+        if self.classes and outside:
+            labels = ', '.join(map(str, sorted(outside)[:8]))
+            self._doubt(
+                f'masks with labels outside of 0 to {len(self.classes) - 1} '
+                f'(classes) and {self.ignore_index} (ignore_index), after '
+                f'reduce_zero_label={self._reduces}',
+                f'{path}: found {labels}{form.words}',
+            )
+
+
+class _MaskFile:
+    """How a mask is stored."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.mode = self.kind = None
+        try:
+            with Image.open(path) as image:
+                self.mode, self.kind = image.mode, image.format
+        except OSError:
+            pass
+
+    @property
+    def words(self) -> str:
+        """The format in words."""
+        if self.mode is None:
+            return ''
+        lossy = ', which changes labels' if self.kind == 'JPEG' else ''
+        return f' ({self.kind} of mode {self.mode}{lossy})'
+
+    def highest(self) -> int:
+        """The highest label of a file with more than 8 bits; 0 of others."""
+        if self.mode is None or not self.mode.startswith(('I', 'F')):
+            return 0
+        with Image.open(self.path) as image:
+            return int(np.asarray(image).max())
+
+
+def _damage(path: str) -> str:
+    """Return why Pillow cannot decode a local image; '' where it can."""
+    if not os.path.isfile(path):
+        return ''
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except UnidentifiedImageError:
+        # Other libraries know more formats.
+        return ''
+    except (OSError, SyntaxError, ValueError) as error:
+        return brief(error)
+    return ''
+
+
+def _labels_of(mask: np.ndarray) -> set[int]:
+    if mask.dtype == np.uint8:
+        # Faster than sorting.
+        return set(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+    return set(np.unique(mask).tolist())
+
+
+def _has_items(dataset: Any) -> bool:
+    return (
+        callable(getattr(dataset, 'get_data_info', None))
+        and hasattr(dataset, '__len__')
+        and len(dataset) > 0
+        and isinstance(dataset.get_data_info(0), dict)
+        and 'img_path' in dataset.get_data_info(0)
+    )
+
+
+def _transforms(dataset: Any) -> list[Callable]:
+    pipeline = getattr(dataset, 'pipeline', None)
+    return list(getattr(pipeline, 'transforms', None) or [])
+
+
+def _loading_steps(dataset: Any) -> list[Callable]:
+    """Return copies of the steps that load, which come first.
+
+    Copies, because a step may note what it sees.
+    """
+    steps = takewhile(
+        lambda step: type(step).__name__.startswith('Load'),
+        _transforms(dataset),
+    )
+    steps = [copy.copy(step) for step in steps]
+    if not steps or 'Image' not in type(steps[0]).__name__:
+        return []
+    return steps
+
+
+def _not_looked_at(key: str, dataset: Any, why: str) -> str:
+    return (
+        f'{key}: images of {type(dataset).__name__} were not looked at: {why}'
+    )
+
+
+def _size(shape: tuple) -> str:
+    return f'{shape[1]}x{shape[0]} (width x height)'

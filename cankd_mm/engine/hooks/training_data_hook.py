@@ -1,0 +1,164 @@
+"""Looks at the training data before training starts."""
+
+import logging
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+
+from cankd_mm.datasets.inspection import (
+    LoadingRecord,
+    Verdict,
+    inspect_sample,
+    judge,
+    observed_loading,
+    record_of,
+    unwrapped,
+)
+from cankd_mm.datasets.inspection.errors import brief, failure_noted
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_KEY = 'train_dataloader.dataset'
+
+
+@HOOKS.register_module()
+class TrainingDataHook(Hook):
+    """Reports what the training data are, and refuses those of no use.
+
+    Detection: images, boxes per class, what loading left out and why, names
+    in the annotations against ``classes``. Detection and segmentation: a few
+    images and masks are opened with the pipeline's own loading steps. Runs
+    once, before weights are loaded; one rank looks and reports.
+
+    ``tools/train.py`` adds it, and has what loading leaves out counted while
+    the data set loads (:func:`observe_data_loading`). In a run of another
+    program the boxes are counted from the loaded items.
+
+    Args:
+        sample_size (int): How many images of each data set are opened.
+            Defaults to 16.
+
+    Raises:
+        ValueError: No box of any class, boxes without a size, images or masks
+            that are missing or cannot be read, masks of another size than
+            the image or with labels of no class.
+
+    Examples:
+        >>> custom_hooks = [dict(type='TrainingDataHook')]
+    """
+
+    def __init__(self, sample_size: int = 16) -> None:
+        self.sample_size = sample_size
+
+    def before_run(self, runner) -> None:
+        """Look at the data of the training loop, which is built by now."""
+        loop = getattr(runner, '_train_loop', None)
+        # Before testing it is a config still.
+        if loop is None or isinstance(loop, dict):
+            return
+        errors = ['']
+        if is_main_process():
+            verdict = _look_at(loop, self.sample_size)
+            _log(verdict)
+            errors = ['\n'.join(verdict.errors)]
+        # All ranks end: one that waits for another would wait for long.
+        broadcast_object_list(errors)
+        if errors[0]:
+            raise ValueError(
+                'The training data cannot be trained on (--no-check of '
+                f'tools/train.py does not look):\n{errors[0]}'
+            )
+
+
+def check_training_data(runner) -> None:
+    """Have the training data of a run looked at.
+
+    Args:
+        runner: A runner that has not built its dataloaders yet.
+    """
+    observe_data_loading(runner)
+    if not any(isinstance(hook, TrainingDataHook) for hook in runner.hooks):
+        # Not by the config, which is written down as the user's.
+        runner.register_hook(TrainingDataHook())
+
+
+def observe_data_loading(runner) -> None:
+    """Have the data sets of a runner observed while they load.
+
+    Its ``build_dataloader`` is wrapped; classes of data sets are as they were
+    as soon as it returns.
+
+    Args:
+        runner: A runner that has not built its dataloaders yet.
+    """
+    build = runner.build_dataloader
+
+    def build_dataloader(dataloader, *args, **kwargs):
+        name = next(
+            (n for n in _LOADERS if getattr(runner, f'_{n}') is dataloader),
+            'dataloader',
+        )
+        training = name == _LOADERS[0]
+        with observed_loading(dataloader, name, training):
+            return build(dataloader, *args, **kwargs)
+
+    runner.build_dataloader = build_dataloader
+
+
+def _look_at(loop: Any, sample_size: int) -> Verdict:
+    dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+    if dataset is None:
+        return Verdict(
+            report=[
+                f'{_KEY}: the data of {type(loop).__name__} were not looked '
+                'at: it has no single data set'
+            ]
+        )
+    parts = list(unwrapped(dataset))
+    records = [record_of(part) or _count_again(part) for part in parts]
+    verdict = judge(records)
+    for part, record in zip(parts, records, strict=True):
+        try:
+            sample = inspect_sample(part, record.key, sample_size)
+        except Exception as error:
+            # Looking must not end a run that would train without it.
+            sample = Verdict(
+                warnings=[
+                    f'{record.key}: images were not looked at, because '
+                    f'looking failed ({brief(error)})'
+                ]
+            )
+        verdict.report += sample.report
+        verdict.warnings += sample.warnings
+        verdict.errors += sample.errors
+    return verdict
+
+
+def _count_again(dataset: Any) -> LoadingRecord:
+    """Count the items of a data set that was not observed."""
+    record = LoadingRecord(
+        key=_KEY,
+        kind=type(dataset).__name__,
+        file=str(getattr(dataset, 'ann_file', '')),
+        classes=tuple(
+            (getattr(dataset, '_metainfo', None) or {}).get('classes') or ()
+        ),
+    )
+    if not callable(getattr(dataset, 'get_data_info', None)):
+        record.not_counted = f'{record.kind} has no get_data_info'
+        return record
+    items = map(dataset.get_data_info, range(len(dataset)))
+    with failure_noted(record):
+        record.count(items)
+    return record
+
+
+def _log(verdict: Verdict) -> None:
+    if verdict.report:
+        print_log(
+            'Training data:\n' + '\n'.join(verdict.report), logger='current'
+        )
+    for warning in verdict.warnings:
+        print_log(warning, logger='current', level=logging.WARNING)

@@ -1,0 +1,261 @@
+"""What loading leaves out is counted while a data set loads."""
+
+import json
+import pickle
+
+import pytest
+from mmdet.datasets import CocoDataset, VOCDataset
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
+
+from cankd_mm.datasets.inspection import (
+    LoadingRecord,
+    judge,
+    observed_loading,
+    record_of,
+    unwrapped,
+)
+from tests import data_runs
+from tests.tiny_data import ANIMALS, write_boxes
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_boxes(tmp_path / 'data')
+
+
+def edited(root, edit):
+    file = root / 'train.json'
+    content = json.loads(file.read_text())
+    edit(content)
+    file.write_text(json.dumps(content))
+    return root
+
+
+def load(dataset: dict):
+    """Builds a data set as a runner does, and returns it."""
+    with observed_loading(
+        dict(dataset=dataset), 'train_dataloader', training=True
+    ):
+        built = DATASETS.build(dataset)
+        built.full_init()
+    return built
+
+
+def recorded(dataset: dict) -> list[LoadingRecord]:
+    return [record_of(part) for part in unwrapped(load(dataset))]
+
+
+def test_counts_of_a_coco_file(root):
+    def edit(content):
+        boxes = content['annotations']
+        boxes[0]['bbox'] = [-50, 0, 20, 20]
+        boxes[1]['area'] = 0
+        boxes[2]['ignore'] = True
+        boxes[3]['iscrowd'] = 1
+        boxes[4]['category_id'] = 9
+        boxes[5]['image_id'] = 99
+        content['categories'][1]['name'] = 'hound'
+
+    (record,) = recorded(data_runs.coco(edited(root, edit)))
+    assert record.images == record.listed == 4
+    assert record.boxes == {'cat': 2, 'bird': 2}
+    assert record.ignored == 1
+    assert record.empty == 2
+    assert record.source == {
+        'cat': 4,
+        'hound': 3,
+        'bird': 4,
+        'category_id 9': 1,
+    }
+    assert record.unmatched == {'hound': 3, 'category_id 9': 1}
+    assert record.dropped == {
+        'no size or outside of the image': 1,
+        'category not in classes': 3,
+        'marked ignore': 1,
+        'category_id of no category': 1,
+        'image_id of no image': 1,
+    }
+    used = sum(record.boxes.values()) + record.ignored
+    assert used + sum(record.dropped.values()) == 12
+
+
+def test_counts_of_voc_files(root):
+    path = root / 'Annotations/1.xml'
+    text = path.read_text().replace('<name>dog', '<name>hound')
+    path.write_text(text.replace('<difficult>0', '<difficult>1', 1))
+    (record,) = recorded(data_runs.voc(root))
+    assert record.boxes == {'cat': 3, 'dog': 3, 'bird': 4}
+    assert record.source == {'cat': 4, 'dog': 3, 'hound': 1, 'bird': 4}
+    assert record.dropped == {'name not in classes': 1}
+    assert record.ignored == 1
+
+
+@pytest.mark.parametrize('kind', ['coco', 'voc'])
+@pytest.mark.parametrize('serialize', [True, False])
+@pytest.mark.parametrize('lazy', [True, False])
+def test_every_way_to_initialize(kind, serialize, lazy, root):
+    make = getattr(data_runs, kind)
+    data = make(root, serialize_data=serialize, lazy_init=lazy, indices=3)
+    (record,) = recorded(data)
+    assert (record.images, record.listed) == (3, 4)
+    assert record.boxes == dict.fromkeys(ANIMALS, 3)
+
+
+def test_what_is_loaded_is_what_is_loaded_unobserved(root):
+    data = data_runs.coco(root, filter_cfg=dict(filter_empty_gt=True))
+    plain, observed = DATASETS.build(data), load(data)
+    assert plain.data_bytes.tobytes() == observed.data_bytes.tobytes()
+    assert vars(plain).keys() == vars(observed).keys()
+    # For worker processes that are not forked.
+    pickle.dumps(observed)
+
+
+def test_nothing_stays_wrapped(root):
+    methods = ('full_init', 'load_data_list', 'parse_data_info', 'filter_data')
+    kinds = (BaseDataset, CocoDataset, VOCDataset)
+    before = [getattr(kind, name) for kind in kinds for name in methods]
+    load(data_runs.coco(root))
+    (root / 'train.json').write_text('')
+    with pytest.raises(ValueError):
+        load(data_runs.coco(root))
+    after = [getattr(kind, name) for kind in kinds for name in methods]
+    assert before == after
+
+
+def test_filtered_images_are_counted_without_a_warning(root):
+    def edit(content):
+        content['annotations'] = content['annotations'][3:]
+        content['images'][1].update(width=4, height=4)
+
+    data = data_runs.coco(
+        edited(root, edit), filter_cfg=dict(filter_empty_gt=True, min_size=32)
+    )
+    (record,) = recorded(data)
+    assert (record.listed, record.filtered, record.images) == (4, 2, 2)
+    verdict = judge([record])
+    assert '2 images, 2 left out by filter_cfg' in verdict.report[0]
+    assert not verdict.warnings and not verdict.errors
+
+
+@pytest.mark.parametrize(
+    'wrapper',
+    [
+        lambda a, b: dict(type='RepeatDataset', times=3, dataset=a),
+        lambda a, b: dict(type='ConcatDataset', datasets=[a, b]),
+        lambda a, b: dict(
+            type='RepeatDataset',
+            times=2,
+            dataset=dict(type='ConcatDataset', datasets=[a, b]),
+        ),
+        lambda a, b: dict(
+            type='ClassBalancedDataset', oversample_thr=0.1, dataset=a
+        ),
+        lambda a, b: dict(
+            type='mmdet.MultiImageMixDataset', dataset=a, pipeline=[]
+        ),
+        lambda a, b: dict(
+            type='mmseg.MultiImageMixDataset', dataset=a, pipeline=[]
+        ),
+    ],
+)
+def test_data_sets_in_wrappers(wrapper, root):
+    (root / 'other.json').write_text((root / 'train.json').read_text())
+    a = data_runs.coco(root)
+    b = data_runs.coco(root, ann_file='other.json')
+    data = wrapper(a, b)
+    records = recorded(data)
+    assert [record.boxes['cat'] for record in records] == [4] * len(records)
+    assert len({record.key for record in records}) == len(records)
+    count = str(data).count('CocoDataset')
+    assert len(records) == count
+
+
+def test_keys_of_data_sets_that_are_concatenated(root):
+    (root / 'other.json').write_text('{')
+    good = data_runs.coco(root)
+    bad = data_runs.coco(root, ann_file='other.json')
+    with pytest.raises(ValueError) as error:
+        load(dict(type='ConcatDataset', datasets=[good, bad]))
+    key = 'train_dataloader.dataset.datasets.1.ann_file'
+    assert str(error.value).startswith(f'{key}: {root}/other.json: this is no')
+
+
+def test_one_data_set_with_boxes_is_enough(root):
+    other = data_runs.coco(root, metainfo=dict(classes=('RBC',)))
+    data = dict(
+        type='ConcatDataset',
+        datasets=[data_runs.coco(root), other],
+        ignore_keys=['classes', 'palette'],
+    )
+    verdict = judge(recorded(data))
+    assert not verdict.errors
+    assert "1 of 4 classes have no box: 'RBC'" in verdict.warnings[0]
+
+
+def test_classes_outside_of_indices_are_no_reason_for_a_warning(root):
+    def edit(content):
+        for box in content['annotations']:
+            if not box['image_id']:
+                box['category_id'] = 0
+
+    data = data_runs.coco(edited(root, edit), indices=1)
+    verdict = judge(recorded(data))
+    assert '3 by indices' in verdict.report[0]
+    assert '3 boxes in 1 of 3 classes' in verdict.report[0]
+    assert not verdict.warnings
+
+
+def test_images_without_labels_of_semi_supervised_training(root):
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='mmdet.LoadEmptyAnnotations'),
+    ]
+    data = data_runs.coco(
+        root, pipeline=pipeline, metainfo=dict(classes=('RBC',))
+    )
+    verdict = judge(recorded(data))
+    assert not verdict.errors
+    assert 'LoadEmptyAnnotations' in verdict.report[0]
+
+
+@DATASETS.register_module()
+class OwnInitialization(CocoDataset):
+    """A user's own data set, which calls its base class."""
+
+    def full_init(self):
+        super().full_init()
+
+
+def test_data_sets_of_users_are_observed_once(root):
+    (record,) = recorded(data_runs.coco(root, type=OwnInitialization))
+    assert record.kind == 'OwnInitialization'
+    assert record.images == 4
+    assert sum(record.source.values()) == 12
+
+
+class Broken(CocoDataset):
+    """One whose items no count can be made of."""
+
+    def load_data_list(self):
+        return [dict(instances=[dict(bbox=None, bbox_label=0)])]
+
+
+def test_counting_that_fails_ends_no_run(root):
+    DATASETS.register_module(module=Broken, force=True)
+    (record,) = recorded(data_runs.coco(root, type=Broken))
+    verdict = judge([record])
+    assert 'boxes were not looked at' in verdict.report[0]
+    assert not verdict.errors
+
+
+def test_other_data_are_loaded_as_ever(root):
+    kinds = dict(
+        panoptic=LoadingRecord(not_counted='', listed=1),
+        masks=LoadingRecord(),
+    )
+    kinds['panoptic'].count([dict(instances=[], segments_info=[])])
+    kinds['masks'].count([dict(seg_map_path='a.png')])
+    for record in kinds.values():
+        assert record.not_counted
+        assert not judge([record]).errors

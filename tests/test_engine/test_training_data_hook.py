@@ -1,0 +1,164 @@
+"""The training data are looked at, and training is what it was."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from cankd_mm.engine import TrainingDataHook, training
+from cankd_mm.engine.hooks import training_data_hook
+from cankd_mm.engine.training import TrainingOptions, training_runner
+from tests import data_runs
+from tests.commands import ROOT
+from tests.tiny_data import ANIMALS, write_boxes, write_masks
+
+
+def trained(kind: str, root, work_dir, **options):
+    """Weights, losses and images of two iterations."""
+    cfg = data_runs.config(getattr(data_runs, kind)(root), work_dir, 2)
+    runner = training_runner(cfg, TrainingOptions(**options))
+    seen, step = [], runner.model.train_step
+
+    def train_step(data, optim_wrapper):
+        losses = step(data, optim_wrapper)
+        paths = [sample.img_path for sample in data['data_samples']]
+        seen.append((paths, float(losses['loss'])))
+        return losses
+
+    runner.model.train_step = train_step
+    runner.train()
+    return seen, runner.model.state_dict(), runner.cfg.pretty_text
+
+
+@pytest.mark.parametrize('kind', ['coco', 'masks'])
+def test_training_is_bit_for_bit_what_it_is_without(kind, tmp_path):
+    root = tmp_path / 'data'
+    (write_masks if kind == 'masks' else write_boxes)(root)
+    seen, weights, text = trained(kind, root, tmp_path / 'run')
+    log = data_runs.log_of(tmp_path / 'run')
+    plain = trained(kind, root, tmp_path / 'run', check=False)
+    assert 'Training data' in log
+    assert seen == plain[0]
+    assert len(seen) == 2
+    for name, value in weights.items():
+        assert torch.equal(value, plain[1][name]), name
+    # What is written down as the config is the user's.
+    assert text == plain[2]
+
+
+@pytest.mark.parametrize('name', ['baseline_retinanet', 'baseline_segmentor'])
+def test_the_digits_are_no_reason_for_a_warning(name, monkeypatch):
+    cfg = Config.fromfile(ROOT / f'configs/digits/{name}.py')
+    monkeypatch.chdir(ROOT)
+    loader = cfg.train_dataloader
+    loader.dataset['_scope_'] = cfg.default_scope
+    with training_data_hook.observed_loading(
+        loader, 'train_dataloader', training=True
+    ):
+        dataset = DATASETS.build(loader.dataset)
+    loop = type('Loop', (), {})()
+    loop.dataloader = type('Loader', (), dict(dataset=dataset))
+    verdict = training_data_hook._look_at(loop, 16)
+    assert not verdict.warnings and not verdict.errors
+    report = '\n'.join(verdict.report)
+    assert 'opened 16 of 1,500 images' in report
+    expected = (
+        '0 without a box' if 'retinanet' in name else 'labels of 11 of 11'
+    )
+    assert expected in report
+
+
+def test_the_configs_own_hook_is_the_only_one(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    cfg = data_runs.config(data_runs.coco(root), tmp_path / 'run')
+    cfg.custom_hooks = [dict(type='TrainingDataHook', sample_size=2)]
+    data_runs.train(cfg)
+    log = data_runs.log_of(tmp_path / 'run')
+    assert log.count('Training data:') == 1
+    assert 'opened 2 of 4 images' in log
+
+
+def test_in_other_programs_boxes_are_counted_from_the_items(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    data = data_runs.coco(root, metainfo=dict(classes=('RBC', *ANIMALS[1:])))
+    cfg = data_runs.config(data, tmp_path / 'run')
+    cfg.custom_hooks = [dict(type='TrainingDataHook')]
+    Runner.from_cfg(cfg).train()
+    log = data_runs.log_of(tmp_path / 'run')
+    # Without the names of the file, those that are numbered by it.
+    assert '8 boxes in 2 of 3 classes' in log
+
+
+def test_in_other_programs_no_box_is_an_error(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    data = data_runs.coco(root, metainfo=dict(classes=('RBC',) * 3))
+    cfg = data_runs.config(data, tmp_path / 'run')
+    cfg.custom_hooks = [dict(type='TrainingDataHook')]
+    with pytest.raises(ValueError, match='no box of any class'):
+        Runner.from_cfg(cfg).train()
+
+
+@DATASETS.register_module()
+class Foreign(Dataset):
+    """Of no library of OpenMMLab."""
+
+    def __init__(self, inner):
+        self.items = DATASETS.build(inner)
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def test_data_sets_of_other_libraries_train_and_are_named(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    data = dict(type='Foreign', inner=data_runs.coco(root))
+    cfg = data_runs.config(data, tmp_path / 'run')
+    data_runs.train(cfg)
+    log = data_runs.log_of(tmp_path / 'run')
+    assert 'Foreign' in log.partition('Training data:')[2]
+    assert 'were not looked at' in log
+    assert 'Iter(train)' in log
+
+
+def test_looking_that_fails_ends_no_run(tmp_path, monkeypatch):
+    def fail(*args):
+        raise RuntimeError('of this check')
+
+    monkeypatch.setattr(training_data_hook, 'inspect_sample', fail)
+    root = write_boxes(tmp_path / 'data')
+    data_runs.train(data_runs.config(data_runs.coco(root), tmp_path / 'run'))
+    log = data_runs.log_of(tmp_path / 'run')
+    assert 'looking failed (RuntimeError: of this check)' in log
+    assert 'Iter(train)' in log
+
+
+def test_ranks_that_do_not_look_end_too(monkeypatch):
+    """Those would wait for the one that looked."""
+    hook, loop = TrainingDataHook(), type('Loop', (), {})()
+    monkeypatch.setattr(training_data_hook, 'is_main_process', lambda: False)
+    monkeypatch.setattr(
+        training_data_hook,
+        'broadcast_object_list',
+        lambda errors: errors.__setitem__(0, 'of rank 0'),
+    )
+    runner = type('Runner', (), dict(_train_loop=loop))
+    with pytest.raises(ValueError, match='of rank 0'):
+        hook.before_run(runner)
+
+
+def test_testing_does_not_look():
+    runner = type('Runner', (), dict(_train_loop=dict(by_epoch=True)))
+    TrainingDataHook().before_run(runner)
+
+
+def test_no_check_adds_nothing(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    cfg = data_runs.config(data_runs.coco(root), tmp_path / 'run')
+    runner = training.training_runner(cfg, TrainingOptions(check=False))
+    assert not any(isinstance(h, TrainingDataHook) for h in runner.hooks)
+    assert runner.build_dataloader is Runner.build_dataloader
