@@ -1,17 +1,17 @@
-"""Makes a checkpoint small enough to share: the weights alone.
+"""Makes a checkpoint small enough to share: the weights only.
 
     python tools/publish_checkpoint.py work_dirs/run/epoch_8.pth out.pth --half
 
-Drops what only training needs (optimizer, schedules, message hub).
+Drops what only training needs (optimizer, schedules, message hub). Of a
+distillation the student is published. With --half, tensors that half precision
+would spoil keep their own precision and are named.
 """
 
 import argparse
 from pathlib import Path
 
-import torch
-
 import cankd_mm  # noqa: F401  (safe loading, before anything is loaded)
-from cankd_mm.utils.checkpoint import read_checkpoint, weights_of
+from cankd_mm.checkpoint.publishing import publish_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,16 +41,7 @@ def main() -> None:
             f'{args.out} exists. Name another file, or overwrite it with '
             '--force'
         )
-    content = read_checkpoint(args.checkpoint, 'checkpoint')
-    weights = weights_of(content, args.checkpoint, 'checkpoint')
-    if args.half:
-        weights = {
-            name: value.half() if value.is_floating_point() else value
-            for name, value in weights.items()
-        }
-    meta = dict(dataset_meta=content.get('meta', {}).get('dataset_meta'))
-    torch.save(dict(meta=meta, state_dict=weights), args.out)
-    print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB')
+    print(publish_checkpoint(args.checkpoint, args.out, args.half))
 
 
 if __name__ == '__main__':

@@ -1,13 +1,15 @@
 """Gets the student out of a distillation checkpoint."""
 
-import os
 from pathlib import Path
 
-import torch
 from mmengine.registry import DefaultScope
 
+from cankd_mm.checkpoint.finite_weights import require_finite
+from cankd_mm.checkpoint.publishing import meta_of, require_other_file
+from cankd_mm.checkpoint.whole_file import save_whole
 from cankd_mm.utils.checkpoint import (
     LoadReport,
+    find_checkpoint,
     load_weights,
     read_checkpoint,
     student_state_dict,
@@ -20,7 +22,7 @@ from cankd_mm.utils.distillation_config import (
 )
 from cankd_mm.utils.model_config import build_model
 
-# Of a checkpoint's meta information, what still holds for the student alone.
+# Of a checkpoint's meta information, what still holds for the student.
 _META = ('dataset_meta', 'epoch', 'iter', 'seed', 'time', 'mmengine_version')
 
 
@@ -44,8 +46,11 @@ def export_student(checkpoint: str | Path, out: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: The checkpoint holds no student.
+        ValueError: The file is no checkpoint or damaged, holds no student or
+            one whose weights are not finite, or is ``out``.
+        OSError: ``out`` cannot be written.
     """
+    require_other_file(find_checkpoint(str(checkpoint), 'checkpoint'), out)
     content = read_checkpoint(str(checkpoint), 'checkpoint')
     state = weights_of(content, str(checkpoint), 'checkpoint')
     student = student_state_dict(state)
@@ -54,14 +59,11 @@ def export_student(checkpoint: str | Path, out: str | Path) -> Path:
             f'checkpoint={str(checkpoint)!r} holds no student: no key starts '
             "with 'architecture.'. It may be a plain model already"
         )
-    meta = content.get('meta', {})
+    require_finite(student, str(checkpoint), 'checkpoint')
+    meta = meta_of(content)
     kept = {key: meta[key] for key in _META if key in meta}
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f'.{out.name}.{os.getpid()}')
-    torch.save(dict(state_dict=student, meta=kept), unfinished)
-    unfinished.replace(out)
-    return out
+    save_whole(dict(state_dict=student, meta=kept), out)
+    return Path(out)
 
 
 def check_student(config: str | Path, student: str | Path) -> LoadReport:

@@ -1,5 +1,7 @@
 """The student comes out of a distillation checkpoint, whole and plain."""
 
+import errno
+
 import pytest
 import torch
 
@@ -53,6 +55,46 @@ def test_plain_checkpoint_is_refused(tmp_path):
     path = tmp_path / 'plain.pth'
     torch.save(dict(state_dict=dict(weight=torch.zeros(1))), path)
     with pytest.raises(ValueError, match='holds no student'):
+        export_student(path, tmp_path / 'out.pth')
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_the_checkpoint_itself_is_never_overwritten(checkpoint):
+    path, config, _ = checkpoint
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match='is the checkpoint itself'):
+        export_student(path, path)
+    code, output = fork_tool_unchecked(
+        'export_student.py', config, path, '--out', path, '--force'
+    )
+    assert code != 0 and 'is the checkpoint itself' in output
+    assert path.read_bytes() == content
+
+
+def test_failed_write_leaves_the_former_file(checkpoint, monkeypatch):
+    path, _, _ = checkpoint
+    out = student_path(path)
+    out.write_text('the former one')
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(OSError, match=f'{out} was not written: No space left'):
+        export_student(path, out)
+    assert out.read_text() == 'the former one'
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted(
+        [path.name, out.name, 'distillation.py']
+    )
+
+
+def test_student_that_is_not_finite_is_refused(checkpoint, tmp_path):
+    path, _, _ = checkpoint
+    content = torch.load(path)
+    name = 'module.architecture.backbone.conv1.weight'
+    content['state_dict'][name].view(-1)[:2] = torch.inf
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r'backbone.conv1.weight \(2 inf of'):
         export_student(path, tmp_path / 'out.pth')
     assert not (tmp_path / 'out.pth').exists()
 
