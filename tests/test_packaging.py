@@ -1,6 +1,7 @@
 """What the source distribution and the wheel hold, and that it works there."""
 
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -52,9 +53,9 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def wheel(checkout, tmp_path_factory) -> zipfile.ZipFile:
-    """The wheel made from the source distribution, as installers make it."""
-    folder = tmp_path_factory.mktemp('wheel')
+def sdist(checkout, tmp_path_factory) -> Path:
+    """The source distribution."""
+    folder = tmp_path_factory.mktemp('sdist')
     make_sdist = 'import os, setuptools; os.chdir({!r}); exec(open("setup.py")'
     make_sdist += '.read(), dict(__name__="__main__", __file__="setup.py"))'
     run(
@@ -66,7 +67,23 @@ def wheel(checkout, tmp_path_factory) -> zipfile.ZipFile:
         '--dist-dir',
         folder,
     )
-    (sdist,) = folder.glob('*.tar.gz')
+    (path,) = folder.glob('*.tar.gz')
+    return path
+
+
+@pytest.fixture(scope='module')
+def unpacked_sdist(sdist, tmp_path_factory) -> Path:
+    """The folder in the source distribution."""
+    folder = tmp_path_factory.mktemp('unpacked')
+    shutil.unpack_archive(sdist, folder)
+    (root,) = folder.iterdir()
+    return root
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist, tmp_path_factory) -> zipfile.ZipFile:
+    """The wheel made from the source distribution, as installers make it."""
+    folder = tmp_path_factory.mktemp('wheel')
     run(*PIP, 'wheel', *OFFLINE, '--wheel-dir', folder, sdist)
     (path,) = folder.glob('*.whl')
     with zipfile.ZipFile(path) as file:
@@ -81,6 +98,58 @@ def project_files(*folders: str) -> set[str]:
         for suffix in ('md', 'pth', 'py', 'sh', 'yml')
         for path in (ROOT / folder).rglob(f'*.{suffix}')
     }
+
+
+def test_sdist_holds_what_the_checkout_holds(unpacked_sdist, checkout):
+    folders = ('cankd_mm', 'configs', 'docs', 'requirements', 'tests', 'tools')
+    held, expected = (
+        {
+            str(path.relative_to(root))
+            for folder in ('.', *folders)
+            for path in root.glob(
+                f'{folder}/{"*" if folder == "." else "**/*"}'
+            )
+            if path.is_file()
+            and not {'__pycache__', '.mim'} & {*path.parts}
+            and not path.name.startswith('.')
+        }
+        for root in (unpacked_sdist, checkout)
+    )
+    # What packaging itself writes.
+    assert held - {'PKG-INFO', 'setup.cfg'} == expected
+    assert {
+        'CHANGELOG.md',
+        'CONTRIBUTING.md',
+        'LICENSE',
+        'README.md',
+        'docs/faq.md',
+        'docs/images/quickstart.png',
+        'requirements/tests.txt',
+        'tests/run.sh',
+        'tests/test_packaging.py',
+        'tools/dist_train.sh',
+    } <= held
+
+
+def test_links_between_files_of_the_sdist_lead_somewhere(unpacked_sdist):
+    pages = [
+        page
+        for page in unpacked_sdist.rglob('*.md')
+        if '.mim' not in page.parts
+    ]
+    links = {
+        (page.relative_to(unpacked_sdist), target.partition('#')[0])
+        for page in pages
+        for target in re.findall(r'\]\(([^)\s]+)\)', page.read_text())
+        if '://' not in target and not target.startswith(('#', 'mailto:'))
+    }
+    assert len([page for page, _ in links if page.name == 'README.md']) > 15
+    broken = [
+        (str(page), target)
+        for page, target in sorted(links)
+        if not (unpacked_sdist / page.parent / target).exists()
+    ]
+    assert not broken
 
 
 def test_wheel_holds_configs_and_tools_for_mim(wheel):
