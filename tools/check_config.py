@@ -1,4 +1,4 @@
-"""Finds in configs what spoils a training run without a word.
+"""Finds in configs what spoils a training run silently.
 
     python tools/check_config.py configs/cankd/*.py
     python tools/check_config.py my_pair.py --teacher-ckpt my_teacher.pth
@@ -18,7 +18,7 @@ from mmengine.config import DictAction
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.config_checks.report import check_files
-from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.checkpoint import find_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -55,10 +55,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--gpus {args.gpus}: expected at least 1')
     if args.teacher_ckpt:
         try:
-            args.teacher_ckpt = resolve_path(
+            args.teacher_ckpt = find_checkpoint(
                 args.teacher_ckpt, '--teacher-ckpt'
             )
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
             parser.error(str(error))
     return args
 

@@ -31,8 +31,9 @@ class UnreadableCheckpointError(ValueError):
     def __init__(
         self, path: str | os.PathLike, key: str, found: str, remedy: str
     ) -> None:
-        super().__init__(str(path), key, found, remedy)
-        self.path, self.key, self.found, self.remedy = self.args
+        self.path, self.key = str(path), key
+        self.found, self.remedy = found, remedy
+        super().__init__(str(self))
 
     def __str__(self) -> str:
         """Key, file, what it is and its size, what was expected, remedy."""
@@ -41,11 +42,17 @@ class UnreadableCheckpointError(ValueError):
             f'expected {self.expected}. {self.remedy}'
         )
 
+    def __reduce__(self):
+        """Survive the way from one process to another."""
+        return type(self), (self.path, self.key, self.found, self.remedy)
+
     def under(self, key: str) -> 'UnreadableCheckpointError':
         """Return the same error about another key."""
-        return UnreadableCheckpointError(
-            self.path, key, self.found, self.remedy
-        )
+        return type(self)(self.path, key, self.found, self.remedy)
+
+
+class ForbiddenCheckpointError(UnreadableCheckpointError, PermissionError):
+    """A file that this user may not read; it may well be a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +162,12 @@ def require_checkpoint_file(path: str | os.PathLike, key: str) -> None:
     Raises:
         UnreadableCheckpointError: It is. The message names key, path, what
             it is and its size, what was expected, and what to do.
+            ForbiddenCheckpointError where it may not be read.
     """
     try:
         kind = file_kind(path)
     except PermissionError as error:
-        raise UnreadableCheckpointError(
+        raise ForbiddenCheckpointError(
             path,
             key,
             'a file without permission to read it',

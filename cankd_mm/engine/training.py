@@ -22,8 +22,8 @@ from cankd_mm.engine.runner.resume import (
     set_resume,
 )
 from cankd_mm.engine.training_data import require_training_data
+from cankd_mm.utils.checkpoint import find_checkpoint
 from cankd_mm.utils.command_line import build_runner, rank, world_size
-from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.distillation_config import is_distillation
 
 
@@ -160,4 +160,4 @@ def _set_checkpoint(cfg: Config, key: str, value: str) -> None:
             f'{flag}={value}: model.type={kind!r} does not '
             "know it. Use type='mmrazor.FrozenTeacherDistill'"
         )
-    cfg.model[key] = resolve_path(value, flag)
+    cfg.model[key] = find_checkpoint(value, flag)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cankd_mm.checkpoint.file_kind import (
+    ForbiddenCheckpointError,
     UnreadableCheckpointError,
     file_kind,
     require_checkpoint_file,
@@ -87,7 +88,7 @@ def test_file_without_permission(tmp_path):
         if is_root:
             os.seteuid(65534)
         try:
-            with pytest.raises(UnreadableCheckpointError) as error:
+            with pytest.raises(ForbiddenCheckpointError) as error:
                 require_checkpoint_file(path, '--resume')
         finally:
             if is_root:
@@ -95,10 +96,18 @@ def test_file_without_permission(tmp_path):
     message = str(error.value)
     assert message.startswith(f'--resume={str(path)!r} is a file without ')
     assert 'chmod a+r' in message
+    assert isinstance(error.value, PermissionError)
 
 
-def test_error_survives_the_way_between_processes():
-    error = UnreadableCheckpointError('a.pth', 'key', 'a folder', 'Do x')
+@pytest.mark.parametrize(
+    'kind', [UnreadableCheckpointError, ForbiddenCheckpointError]
+)
+def test_error_survives_the_way_between_processes(kind):
+    error = kind('a.pth', 'key', 'a folder', 'Do x')
+    assert str(error) == (
+        "key='a.pth' is a folder; expected a checkpoint that torch.save wrote "
+        '(.pth). Do x'
+    )
     again = pickle.loads(pickle.dumps(error))
-    assert str(again) == str(error)
+    assert str(again) == str(error) and type(again) is kind
     assert again.key == 'key' and again.under('other').key == 'other'

@@ -20,8 +20,7 @@ from cankd_mm.engine.runner.recorded_progress import (
     progress_of,
     recorded_progress,
 )
-from cankd_mm.utils.checkpoint import read_checkpoint
-from cankd_mm.utils.config_path import resolve_path
+from cankd_mm.utils.checkpoint import find_checkpoint, read_checkpoint
 
 # What `--resume` without a path and `--resume auto` ask for.
 NEWEST = 'newest'
@@ -78,7 +77,7 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
     """
     if requested not in (NEWEST, AUTO):
         key = 'load_from' if requested == cfg.get('load_from') else '--resume'
-        path = resolve_path(requested, key)
+        path = find_checkpoint(requested, key)
         progress = _read_progress(requested, key)
         cfg.resume, cfg.load_from = True, path
         return [_chosen(path, progress)]
