@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import CheckpointLoader, Runner
 
-from cankd_mm.checkpoint.pending_removal import pending_names
+from cankd_mm.checkpoint.pending_removal import note_pending, pending_names
 
 
 def finish_interrupted_save(hook: CheckpointHook, runner: Runner) -> None:
@@ -29,6 +29,8 @@ def finish_interrupted_save(hook: CheckpointHook, runner: Runner) -> None:
         return
     replaced = replaced_names(hook, runner)
     replaced += _adopt_best(hook, runner, resumed)
+    # For hooks that keep files beside the checkpoints.
+    note_pending(runner.message_hub, replaced)
     if is_main_process():
         _remove_replaced(hook, runner, replaced, resumed)
 

@@ -51,16 +51,19 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         raise _named(error, path) from error
     unfinished = Path(name)
     try:
-        with _named_failures(path), os.fdopen(descriptor, 'wb') as file:
+        with os.fdopen(descriptor, 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         _take_usual_permissions(unfinished)
-        with _named_failures(path):
-            os.replace(unfinished, path)
-    except BaseException:
+        os.replace(unfinished, path)
+    except BaseException as error:
+        # First, so that its space counts as free.
         unfinished.unlink(missing_ok=True)
-        raise
+        cause = _failed_write(error)
+        if cause is None:
+            raise
+        raise _named(cause, path) from error
     flush_folder(path.parent)
 
 
@@ -118,22 +121,16 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _named_failures(path: Path) -> Iterator[None]:
-    """Name the file where the disk is full or writing fails otherwise."""
-    try:
-        yield
-    except OSError as error:
-        raise _named(error, path) from error
-    except RuntimeError as error:
-        # torch reports a failed write in its own words, with the system's
-        # error as the context at best.
-        if 'inline_container' not in str(error):
-            raise
-        cause = error.__context__
-        if not isinstance(cause, OSError):
-            cause = OSError(errno.EIO, str(error).splitlines()[0])
-        raise _named(cause, path) from error
+def _failed_write(error: BaseException) -> OSError | None:
+    """The system's error where that is what kept a file from being whole."""
+    if isinstance(error, OSError):
+        return error
+    if isinstance(error, RuntimeError) and 'inline_container' in str(error):
+        # torch reports a failed write in its own words.
+        if isinstance(error.__context__, OSError):
+            return error.__context__
+        return OSError(errno.EIO, str(error).splitlines()[0])
+    return None
 
 
 def _named(error: OSError, path: Path) -> OSError:

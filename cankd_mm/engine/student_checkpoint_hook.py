@@ -56,13 +56,16 @@ class StudentCheckpointHook(Hook):
         for checkpoint in last.parent.iterdir():
             if student_path(checkpoint).is_file():
                 self._exported[checkpoint] = None
-        # The run was stopped before it removed the student of a checkpoint,
-        # or before it wrote the last one.
+        # The run was stopped before it removed a student, or before it wrote
+        # one.
         for name in replaced_names(hook, runner):
             self._exported[last.with_name(name)] = None
         self._remove_orphans()
-        if not student_path(last).exists() and _has_student(runner.model):
-            self._try_to_export(last)
+        if _has_student(runner.model):
+            for checkpoint in _current_checkpoints(runner):
+                is_own = checkpoint.resolve().parent == last.parent.resolve()
+                if is_own and not student_path(checkpoint).exists():
+                    self._try_to_export(checkpoint)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Notes that a checkpoint with a student is being written."""
@@ -88,10 +91,8 @@ class StudentCheckpointHook(Hook):
         self._is_saved = False
         if not is_main_process():
             return
-        for name, path in runner.message_hub.runtime_info.items():
-            if name == 'last_ckpt' or name.startswith('best_ckpt'):
-                if path and '://' not in str(path) and Path(path).is_file():
-                    self._try_to_export(Path(path))
+        for checkpoint in _current_checkpoints(runner):
+            self._try_to_export(checkpoint)
         self._remove_orphans()
 
     def _try_to_export(self, checkpoint: Path) -> None:
@@ -121,6 +122,16 @@ class StudentCheckpointHook(Hook):
             if not checkpoint.exists():
                 student_path(checkpoint).unlink(missing_ok=True)
                 del self._exported[checkpoint]
+
+
+def _current_checkpoints(runner) -> list[Path]:
+    """The last checkpoint and the best ones, where these are local files."""
+    paths = [
+        path
+        for name, path in runner.message_hub.runtime_info.items()
+        if name.startswith(('last_ckpt', 'best_ckpt')) and path
+    ]
+    return [Path(path) for path in paths if Path(path).is_file()]
 
 
 def _has_student(model) -> bool:

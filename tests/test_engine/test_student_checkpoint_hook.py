@@ -1,85 +1,13 @@
 """Every checkpoint has its student beside it, and no longer than itself."""
 
+import re
+import shutil
+
 import torch
-from mmengine.dataset import DefaultSampler
-from mmengine.evaluator import BaseMetric, Evaluator
-from mmengine.model import BaseModel
-from mmengine.runner import Runner
-from torch import nn
-from torch.utils.data import DataLoader
 
 from cankd_mm.engine import student_checkpoint_hook
 from cankd_mm.utils.student_export import export_student
-
-
-class Student(BaseModel):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(2))
-
-    def forward(self, inputs, mode='tensor'):
-        if mode == 'loss':
-            return dict(loss=(self.weight * inputs.float().mean()).sum())
-        return [inputs]
-
-
-class Distillation(BaseModel):
-    def __init__(self):
-        super().__init__()
-        self.architecture = Student()
-        self.distiller = nn.Linear(1, 1)
-
-    def forward(self, inputs, mode='tensor'):
-        return self.architecture(inputs, mode)
-
-
-class Score(BaseMetric):
-    """Falls from one evaluation to the next."""
-
-    score = 10.0
-
-    def process(self, data_batch, data_samples):
-        self.results.append(0)
-
-    def compute_metrics(self, results):
-        Score.score -= 1
-        return dict(score=Score.score)
-
-
-class Batches(torch.utils.data.Dataset):
-    metainfo = dict()
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, index):
-        return dict(inputs=torch.tensor(float(index)))
-
-
-def _runner(work_dir, model, train_cfg, checkpoint, **kwargs) -> Runner:
-    def loader():
-        data = Batches()
-        return DataLoader(data, 2, sampler=DefaultSampler(data, shuffle=False))
-
-    return Runner(
-        model=model,
-        work_dir=str(work_dir),
-        train_dataloader=loader(),
-        val_dataloader=loader(),
-        val_evaluator=Evaluator(Score()),
-        train_cfg=train_cfg,
-        val_cfg=dict(),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        default_hooks=dict(
-            checkpoint=dict(type='CheckpointHook', **checkpoint)
-        ),
-        custom_hooks=[
-            dict(type='StudentCheckpointHook'),
-            *kwargs.pop('custom_hooks', []),
-        ],
-        experiment_name=f'{work_dir.name}-{work_dir.parent.name}',
-        **kwargs,
-    )
+from tests.toy_distillation import Distillation, Student, toy_runner
 
 
 def _weight(path) -> torch.Tensor:
@@ -91,7 +19,7 @@ def _files(work_dir) -> set[str]:
 
 
 def test_checkpoints_by_epoch_the_best_and_the_removed(tmp_path):
-    runner = _runner(
+    runner = toy_runner(
         tmp_path,
         Distillation(),
         dict(by_epoch=True, max_epochs=3),
@@ -118,7 +46,7 @@ def test_unchanged_best_checkpoint_is_exported_once(tmp_path, monkeypatch):
         return export_student(checkpoint, student)
 
     monkeypatch.setattr(student_checkpoint_hook, 'export_student', export)
-    _runner(
+    toy_runner(
         tmp_path,
         Distillation(),
         dict(by_epoch=True, max_epochs=3),
@@ -129,7 +57,7 @@ def test_unchanged_best_checkpoint_is_exported_once(tmp_path, monkeypatch):
 
 
 def test_checkpoints_by_iteration(tmp_path):
-    runner = _runner(
+    runner = toy_runner(
         tmp_path,
         Distillation(),
         dict(by_epoch=False, max_iters=4, val_interval=4),
@@ -140,7 +68,7 @@ def test_checkpoints_by_iteration(tmp_path):
 
 
 def test_mean_of_weights_is_what_the_student_gets(tmp_path):
-    runner = _runner(
+    runner = toy_runner(
         tmp_path,
         Distillation(),
         dict(by_epoch=True, max_epochs=2),
@@ -156,7 +84,7 @@ def test_mean_of_weights_is_what_the_student_gets(tmp_path):
 
 
 def test_plain_models_are_left_alone(tmp_path):
-    runner = _runner(
+    runner = toy_runner(
         tmp_path,
         Student(),
         dict(by_epoch=True, max_epochs=1),
@@ -164,3 +92,73 @@ def test_plain_models_are_left_alone(tmp_path):
     )
     runner.train()
     assert _files(tmp_path) == {'epoch_1.pth'}
+
+
+def test_student_of_an_earlier_run_goes_with_its_checkpoint(tmp_path):
+    for epochs in (1, 2):
+        toy_runner(
+            tmp_path,
+            Distillation(),
+            dict(by_epoch=True, max_epochs=epochs),
+            dict(interval=1, max_keep_ckpts=1),
+            resume=epochs == 2,
+        ).train()
+    assert _files(tmp_path) == {'epoch_2.pth', 'epoch_2_student.pth'}
+
+
+def test_student_that_cannot_be_written_does_not_stop_training(
+    tmp_path, monkeypatch, logged
+):
+    def export(checkpoint, student):
+        raise OSError(28, f'{student} was not written: no space')
+
+    monkeypatch.setattr(student_checkpoint_hook, 'export_student', export)
+    runner = toy_runner(
+        tmp_path,
+        Distillation(),
+        dict(by_epoch=True, max_epochs=2),
+        dict(interval=1),
+    )
+    runner.train()
+    assert _files(tmp_path) == {'epoch_1.pth', 'epoch_2.pth'}
+    log = next(tmp_path.glob('*/*.log')).read_text()
+    errors = [line for line in log.splitlines() if 'ERROR' in line]
+    assert len(errors) == 2
+    assert 'epoch_1_student.pth was not written' in errors[0]
+    assert re.search('Training goes on', errors[0])
+
+
+def test_missing_student_is_written_when_a_run_is_resumed(tmp_path):
+    for epochs in (1, 2):
+        toy_runner(
+            tmp_path,
+            Distillation(),
+            dict(by_epoch=True, max_epochs=epochs),
+            dict(interval=1),
+            resume=epochs == 2,
+        ).train()
+        if epochs == 1:
+            (tmp_path / 'epoch_1_student.pth').unlink()
+    assert {'epoch_1_student.pth', 'epoch_2_student.pth'} <= _files(tmp_path)
+
+
+def test_students_in_other_folders_are_left_alone(tmp_path):
+    """The message hub of a checkpoint may name any folder."""
+    mine, other = tmp_path / 'mine', tmp_path / 'other'
+    toy_runner(
+        other,
+        Distillation(),
+        dict(by_epoch=True, max_epochs=1),
+        dict(interval=1),
+    ).train()
+    shutil.copytree(other, tmp_path / 'before')
+    toy_runner(
+        mine,
+        Distillation(),
+        dict(by_epoch=True, max_epochs=2),
+        dict(interval=1, max_keep_ckpts=1),
+        resume=True,
+        load_from=str(other / 'epoch_1.pth'),
+    ).train()
+    assert _files(other) == _files(tmp_path / 'before')
+    assert _files(mine) == {'epoch_2.pth', 'epoch_2_student.pth'}
