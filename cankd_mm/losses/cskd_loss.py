@@ -33,6 +33,7 @@ _GLOBAL_TERMS = ('fused', 'decoupled')
 _ACTIVATIONS = ('softmax', 'sigmoid')
 # Sums of larger logits over positions overflow float32, or nearly.
 LARGEST = 1e30
+LARGEST_TEMPERATURE = 1e6
 
 
 @MODELS.register_module()
@@ -165,8 +166,12 @@ class CSKDLoss(nn.Module):
             check_choice(name, value, known)
         check_flag('hard', hard)
         check_weight('temperature', temperature)
-        if temperature == 0:
-            raise ValueError('`temperature` must be positive, found 0')
+        if not 0 < temperature <= LARGEST_TEMPERATURE:
+            raise ValueError(
+                '`temperature` must be positive and at most '
+                f'{LARGEST_TEMPERATURE:g}, found {temperature}: float32 has '
+                'no digits left for what softer logits differ in'
+            )
         check_weight('loss_weight', loss_weight)
         check_integer('ignore_index', ignore_index)
         self.num_classes = num_classes

@@ -112,7 +112,8 @@ def check_loss(loss: Tensor, *features: Tensor) -> Tensor:
         raise ValueError(
             f'the loss of finite features of shapes {shapes} is '
             f'{loss.item():g}; expected at most {LARGEST_LOSS:g} in absolute '
-            'value. Lower its weights, or look at the weights of its layers'
+            'value. Lower `loss_weight` and the weights of its terms, or look '
+            'at the weights of its layers'
         )
     return loss
 

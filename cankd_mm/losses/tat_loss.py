@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import prod
 
+import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from cankd_mm.losses.finite_inputs import (
     carry_non_finite,
     check_loss,
     check_values,
+    values_are_checked,
 )
 from cankd_mm.utils.arguments import (
     check_choice,
@@ -42,6 +44,10 @@ EMBED_NORMS = ('instance', 'batch', None)
 # Without norms the gradients of the embeddings grow with the fourth power of
 # the values. Above, they can overflow float32 where the loss does not.
 LARGEST = 1e8
+LARGEST_SCALE = 1e6
+# Fused attention computes similarities again in its backward pass. Rounded
+# otherwise, larger ones give weights above 1, and then infinite ones.
+LARGEST_SIMILARITY = 1e7
 
 
 def with_contiguous_gradient(x: Tensor) -> Tensor:
@@ -185,7 +191,8 @@ class TaTLoss(nn.Module):
     NaN and infinity in a feature arrive in the loss, in rows and columns
     beyond the last whole patch and window too. On a CPU they raise an error
     that names the feature, and so do values above 1e8, whose gradients can
-    overflow float32 (:mod:`cankd_mm.losses.finite_inputs`).
+    overflow float32 (:mod:`cankd_mm.losses.finite_inputs`), and similarities
+    above 1e7, whose softmax has no digits left.
 
     Args:
         student_channels: Channels of the student's feature, on all levels.
@@ -287,6 +294,11 @@ class TaTLoss(nn.Module):
         check_choice('axis', axis, AXES)
         if scale is not None:
             check_weight('scale', scale)
+            if scale > LARGEST_SCALE:
+                raise ValueError(
+                    f'`scale` must be at most {LARGEST_SCALE:g}, found '
+                    f'{scale}: gradients of the similarities would overflow'
+                )
         check_choice('embed_norm', embed_norm, EMBED_NORMS)
         check_count('embed_kernel_size', embed_kernel_size)
         if embed_kernel_size % 2 == 0:
@@ -420,7 +432,32 @@ class TaTLoss(nn.Module):
     ) -> Tensor:
         """Mean squared error of the re-arranged student to the teacher."""
         query, key, value, target = map(tokens, maps)
+        self._check_similarities(query, key)
         return F.mse_loss(
             target_aware_attention(query, key, value, self.axis, self.scale),
             target,
         )
+
+    def _check_similarities(self, query: Tensor, key: Tensor) -> None:
+        """Raise if float32 has no digits left for what similarities differ in.
+
+        Raises:
+            ValueError: A similarity may be too large; never where
+                :func:`values_are_checked` is False.
+        """
+        if not values_are_checked(query):
+            return
+        scale = query.size(-1) ** -0.5 if self.scale is None else self.scale
+        # No product of two tokens is larger than that of their norms.
+        largest = scale
+        for x in (query, key):
+            norms = torch.linalg.vector_norm(x.detach(), dim=-1)
+            largest *= float(norms.amax())
+        if largest > LARGEST_SIMILARITY:
+            raise ValueError(
+                f'queries of `s_feature` and keys of `t_feature`, of shape '
+                f'{tuple(query.shape)}, have similarities of up to '
+                f'{largest:g} with `scale`={scale:g}; expected at most '
+                f'{LARGEST_SIMILARITY:g}: lower `scale`, or set `embed_norm`'
+                " to 'instance' and `embed_key` to True"
+            )
