@@ -13,6 +13,9 @@ from mmengine.visualization import Visualizer
 
 import cankd_mm  # noqa: F401  (compatibility before any test imports MMRazor)
 from tests.commands import ROOT
+from tests.reliability_table import (
+    pytest_terminal_summary,  # noqa: F401  (pytest finds it here)
+)
 from tests.unformatted_configs import leave_configs_unformatted
 
 

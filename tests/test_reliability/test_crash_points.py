@@ -11,6 +11,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from cankd_mm.checkpoint.whole_file import leftovers
+from tests.reliability_table import count
 from tests.test_reliability.crash_points import (
     in_child,
     log_steps,
@@ -87,6 +88,7 @@ def test_stopped_before_each_step_of_each_save(
 ):
     whole, steps = whole_runs(kind)
     tried = range(part + 1, len(steps) + 1, PARTS)
+    count(record_property, 'crash points', len(tried))
     for step in tried:
         where = f'step {step}: {steps[step - 1]}'
         folder = tmp_path / str(step)
@@ -94,7 +96,6 @@ def test_stopped_before_each_step_of_each_save(
         _check_what_is_left(folder, where)
         assert in_child(_train, folder, kind, True) == 0, where
         _check_same_end(folder, whole, where)
-    record_property('crash points', len(tried))
     assert len(steps) >= 40
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cankd_mm.checkpoint.whole_file import leftovers
+from tests.reliability_table import count
 from tests.test_reliability.digits_training import (
     EPOCHS,
     differences,
@@ -44,7 +45,10 @@ def whole_run(tmp_path_factory) -> dict:
         ),
     ],
 )
-def test_stopped_at_a_step_of_a_save(share, whole_run, tmp_path):
+def test_stopped_at_a_step_of_a_save(
+    share, whole_run, tmp_path, record_property
+):
+    count(record_property, 'crash points')
     steps = whole_run['steps']
     if isinstance(share, str):
         (step, *_) = (
@@ -61,7 +65,10 @@ def test_stopped_at_a_step_of_a_save(share, whole_run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number', range(KILLS))
-def test_killed_at_a_random_moment(number, whole_run, tmp_path):
+def test_killed_at_a_random_moment(
+    number, whole_run, tmp_path, record_property
+):
+    count(record_property, 'kills')
     seconds = random.Random(number).uniform(2, 12)
     code, output = train(tmp_path, fault=('kill', seconds))
     # The run may have ended before.
