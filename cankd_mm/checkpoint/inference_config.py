@@ -30,7 +30,8 @@ def without_paths(config: Config, source: str) -> Config:
     Raises:
         ValueError: The model is to be read from a file.
     """
-    for key, part in dicts(config):
+    content = config._cfg_dict  # a Config itself is no mapping
+    for key, part in dicts(content):
         for name in ('backend_args', 'file_client_args'):
             if part.get(name) is not None:
                 part[name] = None
@@ -42,10 +43,10 @@ def without_paths(config: Config, source: str) -> Config:
                     'file that a checkpoint names is opened. Expected a '
                     f'config without files. {REMEDY}'
                 )
-    visualizer = config.get('visualizer')
+    visualizer = content.get('visualizer')
     if isinstance(visualizer, Mapping):
         visualizer['vis_backends'] = visualizer['save_dir'] = None
-    loader = config.get('test_dataloader')
+    loader = content.get('test_dataloader')
     if isinstance(loader, Mapping) and isinstance(
         loader.get('dataset'), Mapping
     ):

@@ -10,7 +10,7 @@ the config in the file says. A config that is only data still runs code then:
 - a detector with ``teacher_config='file.py'`` and MMRazor's ``cfg_path``
   execute a config file; recorders and deliveries of MMRazor import modules;
 - losses of mmseg (``class_weight='file.pkl'``) and data sets
-  (``RefCocoDataset``) unpickle a file, from anywhere on the network, too;
+  (``CrowdHumanDataset``) unpickle a file, from anywhere on the network, too;
 - data sets, storage backends and the backends of a visualizer open, make and
   overwrite files.
 
@@ -79,6 +79,10 @@ class _Building:
             f'a checkpoint holds is not trusted. {REMEDY}'
         )
 
+    def error_of_names(self) -> UnsafeCheckpointError:
+        names = dict.fromkeys(self.refused)
+        return self.error(f'names {", ".join(map(repr, names))}')
+
 
 _building: ContextVar[_Building | None] = ContextVar('building', default=None)
 
@@ -136,12 +140,11 @@ def _restricted(init: Callable) -> Callable:
             ):
                 init(self, model, weights, *args, **kwargs)
             if self.collate_fn is None and building.refused:
-                raise building.error(f'names {building.refused[-1]!r}')
+                raise building.error_of_names()
         except (KeyError, RuntimeError) as error:
-            names = [n for n in building.refused if n in str(error)]
-            if not names:
+            if not any(name in str(error) for name in building.refused):
                 raise
-            raise building.error(f'names {names[-1]!r}') from error
+            raise building.error_of_names() from error
         finally:
             _building.reset(token)
 

@@ -2,7 +2,10 @@
 
 import copy
 import functools
+import io
 import os
+import pickle
+import tarfile
 import threading
 from collections import OrderedDict
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,18 +13,17 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
-from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.model import BaseModel
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-from mmengine.runner import CheckpointLoader, Runner, checkpoint
+from mmengine.runner import CheckpointLoader, checkpoint
 from torch import nn
 
 from cankd_mm.checkpoint.file_kind import UnreadableCheckpointError
 from cankd_mm.compat import checkpoint_loading
 from cankd_mm.compat.checkpoint_loading import UnsafeCheckpointError
+from tests.toy_run import toy_runner
 
 TORCH_LOAD = torch.load
 
@@ -131,6 +133,39 @@ def test_a_file_that_is_no_checkpoint_is_an_error_of_its_own(tmp_path):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))
 
 
+def test_a_torchscript_archive_is_refused(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.jit.script(nn.Linear(1, 1)).save(path)
+    with pytest.raises((UnsafeCheckpointError, UnreadableCheckpointError)):
+        CheckpointLoader.load_checkpoint(str(path), logger='silent')
+    with pytest.raises(UnsafeCheckpointError, match='TorchScript archive'):
+        checkpoint_loading._refuse_archives(str(path), 'a.pth')
+
+
+@pytest.mark.parametrize('style', [tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_a_tar_archive_is_refused(style, tmp_path):
+    """torch unpacks the files of its oldest format."""
+    path, ran = tmp_path / 'a.pth', tmp_path / 'ran'
+    with tarfile.open(path, 'w', format=style) as archive:
+        for name in ('storages', 'tensors', 'pickle', 'sys_info'):
+            content = pickle.dumps(Attack(ran), protocol=2)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    with pytest.raises((UnsafeCheckpointError, UnreadableCheckpointError)):
+        CheckpointLoader.load_checkpoint(str(path), logger='silent')
+    with pytest.raises(UnsafeCheckpointError, match='tar archive'):
+        checkpoint_loading._refuse_archives(str(path), 'a.pth')
+    assert not ran.exists()
+
+
+def test_a_file_does_not_change_what_log_histories_compute(tmp_path):
+    history = HistoryBuffer([1.0, 3.0], [1, 1])
+    history._statistics_methods = dict(mean=HistoryBuffer.max)
+    load(dict(log=history), tmp_path / 'a.pth')
+    assert HistoryBuffer([1.0, 3.0], [1, 1]).statistics('mean') == 2
+
+
 # loaded
 
 
@@ -234,18 +269,22 @@ def test_other_threads_load_as_before(tmp_path):
 
 def own_list_load(filename, map_location):
     """How a mended mmengine loads."""
-    with checkpoint_loading._torch_load_restricted(filename):
-        try:
-            return torch.load(filename, map_location)
-        except UnsafeCheckpointError as error:
-            raise error.__cause__ from None
+    if checkpoint_loading._has_allow_list():
+        with checkpoint_loading._only([]):
+            return torch.load(filename, map_location, weights_only=True)
+    return torch.load(
+        filename,
+        map_location,
+        pickle_module=checkpoint_loading._restricted_pickle(),
+        weights_only=False,
+    )
 
 
 def test_probes_find_a_loader_that_runs_code(monkeypatch):
     monkeypatch.setattr(
         checkpoint,
         'load_from_local',
-        lambda path, device: TORCH_LOAD(path, device, weights_only=False),
+        lambda path, device: torch.load(path, device, weights_only=False),
     )
     assert checkpoint_loading._runs_code()
     assert not checkpoint_loading._refuses_own()
@@ -255,7 +294,7 @@ def test_probes_find_a_loader_that_refuses_mmengines_own_files(monkeypatch):
     monkeypatch.setattr(
         checkpoint,
         'load_from_local',
-        lambda path, device: TORCH_LOAD(path, device, weights_only=True),
+        lambda path, device: torch.load(path, device, weights_only=True),
     )
     assert not checkpoint_loading._runs_code()
     assert checkpoint_loading._refuses_own()
@@ -282,65 +321,6 @@ def test_not_needed_once_applied():
 
 
 # a real run
-
-
-class Toy(BaseModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
-
-    def forward(self, x, mode='tensor'):
-        out = self.layers(torch.stack(x) if isinstance(x, list) else x)
-        return dict(loss=out.square().mean()) if mode == 'loss' else [out]
-
-
-class Numbers(torch.utils.data.Dataset):
-    metainfo = dict(classes=('a', 'b'), palette=np.eye(3, dtype=np.uint8))
-
-    def __len__(self) -> int:
-        return 8
-
-    def __getitem__(self, index: int) -> dict:
-        return dict(x=torch.tensor([index, 1.0]))
-
-
-class Accuracy(BaseMetric):
-    def process(self, data_batch, data_samples) -> None:
-        self.results.append(1)
-
-    def compute_metrics(self, results) -> dict:
-        return dict(acc=np.float64(0.5))
-
-
-def toy_runner(work_dir, epochs: int, **arguments) -> Runner:
-    def loader(shuffle):
-        return dict(
-            dataset=Numbers(),
-            batch_size=4,
-            sampler=dict(type='DefaultSampler', shuffle=shuffle),
-        )
-
-    return Runner(
-        model=Toy(),
-        work_dir=str(work_dir),
-        train_dataloader=loader(True),
-        val_dataloader=loader(False),
-        val_cfg=dict(),
-        val_evaluator=Evaluator(Accuracy()),
-        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
-        param_scheduler=[
-            dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3),
-            dict(type='OneCycleLR', eta_max=0.1, total_steps=10),
-        ],
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        default_hooks=dict(
-            checkpoint=dict(type='CheckpointHook', save_best='acc')
-        ),
-        custom_hooks=[dict(type='EMAHook')],
-        cfg=Config(dict(note='a run')),
-        experiment_name=os.path.basename(work_dir),
-        **arguments,
-    )
 
 
 class AfterResume(Hook):
