@@ -95,8 +95,8 @@ _CONVERT = (
     'Load it with the library that wrote it and save its weights with '
     "torch.save(dict(state_dict=...), 'out.pth')"
 )
-# The first bytes of what torch.save wrote before 1.6, in pickle protocol 2
-# to 4: the magic number 0x1950a86a20f9469cfc6c.
+_PICKLE = FileKind('a pickle that torch.save did not write', _CONVERT)
+# What torch.save wrote first before 1.6: the number 0x1950a86a20f9469cfc6c.
 _OLD_TORCH = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 # Second field of an ONNX model: everything that may follow `ir_version`.
 _ONNX_FIELDS = b'\x12\x1a\x22\x2a\x32\x3a\x42'
@@ -135,7 +135,7 @@ def file_kind(path: str | os.PathLike) -> FileKind | None:
         if is_archive(head):
             return _zip_archive(path)
         if is_pickle(head):
-            return None
+            return None if is_old_checkpoint(head) else _PICKLE
         if not any(head):
             return FileKind(
                 'a file that begins with zeros: a copy that was interrupted',
@@ -250,7 +250,8 @@ def is_pickle(head: bytes) -> bool:
 
 def is_old_checkpoint(head: bytes) -> bool:
     """Whether bytes begin what ``torch.save`` wrote before torch 1.6."""
-    return is_pickle(head) and head[2:].startswith(_OLD_TORCH)
+    # Pickle protocols from 4 on put a frame around it.
+    return is_pickle(head) and _OLD_TORCH in head[:32]
 
 
 def _tensors(head: bytes, size: int) -> FileKind | None:

@@ -14,7 +14,6 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 from cankd_mm.checkpoint.file_kind import (
@@ -93,19 +92,20 @@ def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
     except Exception as error:
         if not _comes_from_the_file(error):
             raise
-        with Path(path).open('rb') as file:
-            head = file.read(64)
         what = (
-            'a checkpoint that torch cannot read'
-            if is_archive(head)
-            else 'a truncated or damaged checkpoint'
-            if is_old_checkpoint(head)
-            else 'a pickle that torch.save did not write, or a damaged one'
+            'a truncated or damaged checkpoint'
+            if is_old_checkpoint(_head(path))
+            else 'a checkpoint that torch cannot read'
         )
         reason = str(error).strip().partition('\n')[0]
         raise UnreadableCheckpointError(
             path, key, f'{what} ({type(error).__name__}: {reason})', _REMEDY
         ) from error
+
+
+def _head(path: str | os.PathLike) -> bytes:
+    with open(path, 'rb') as file:
+        return file.read(64)
 
 
 def _comes_from_the_file(error: Exception) -> bool:
@@ -127,9 +127,8 @@ def _damaged_records(path: str, identity: tuple) -> list[str]:
         path: Of the file.
         identity: Changes with the file, so that the result is not reused.
     """
-    with open(path, 'rb') as file:
-        if not is_archive(file.read(4)):
-            return []
+    if not is_archive(_head(path)):
+        return []
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
         if not any(record.CRC for record in records):

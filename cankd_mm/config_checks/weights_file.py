@@ -8,7 +8,6 @@ from mmengine.config import Config
 from torch import Tensor
 
 from cankd_mm.checkpoint.file_kind import require_checkpoint_file
-from cankd_mm.checkpoint.integrity import require_undamaged
 from cankd_mm.config_checks.finding import Finding, error
 from cankd_mm.config_checks.published_weights import file_name
 from cankd_mm.utils.checkpoint import (
@@ -80,12 +79,12 @@ def require_load_from(cfg: Config) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is something else, or damaged.
+        ValueError: It is something else, damaged, or holds code.
     """
     key, path = 'load_from', cfg.get('load_from')
     file = mmengines_file(path, key) if path else None
     if file is not None:
-        require_undamaged(file, key)
+        read_checkpoint(file, key)
 
 
 def read_weights(file: str, key: str) -> dict[str, Tensor]:

@@ -23,7 +23,6 @@ _READ = {
     'no weights',
     'old half',
     'old truncated',
-    'pickle',
 }
 
 
@@ -47,12 +46,14 @@ def test_what_only_reading_shows_is_left_to_the_reader(name, tmp_path):
     assert file_kind(path) is None
 
 
+@pytest.mark.parametrize('protocol', [2, 4])
 @pytest.mark.parametrize('new_format', [True, False])
-def test_checkpoints_of_both_formats_pass(new_format, tmp_path):
+def test_checkpoints_of_both_formats_pass(new_format, protocol, tmp_path):
     path = tmp_path / 'a.pth'
     torch.save(
         dict(state_dict=dict(w=torch.ones(3))),
         path,
+        pickle_protocol=protocol,
         _use_new_zipfile_serialization=new_format,
     )
     assert file_kind(path) is None
