@@ -183,9 +183,8 @@ def _download(address: str, path: str, key: str) -> dict:
             return CheckpointLoader.load_checkpoint(
                 address, map_location='cpu', logger='silent'
             )
-    except UnreadableCheckpointError as error:
-        # What lies in torch hub's cache.
-        raise error.under(key) from error.__cause__
+    except UnreadableCheckpointError:
+        raise  # what lies in torch hub's cache
     except OSError as error:
         raise ConnectionError(
             f'{key}={path!r} cannot be downloaded: {error}. Download it '
@@ -197,9 +196,11 @@ def _download(address: str, path: str, key: str) -> dict:
 
 @contextlib.contextmanager
 def _named(key: str) -> Iterator[None]:
-    """Names the key where a file is refused as unsafe."""
+    """Names the key where a file is refused."""
     try:
         yield
+    except UnreadableCheckpointError as error:
+        raise error.under(key) from error.__cause__
     except ValueError as error:
         # UnsafeCheckpointError is known to the compatibility layer only.
         if type(error) is ValueError or len(error.args) != 1:

@@ -5,10 +5,12 @@ import zipfile
 
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 
 from cankd_mm.checkpoint import integrity
 from cankd_mm.checkpoint.file_kind import UnreadableCheckpointError
 from cankd_mm.checkpoint.integrity import reading, require_undamaged
+from cankd_mm.utils.checkpoint import read_checkpoint
 from tests import bad_files
 
 
@@ -141,3 +143,26 @@ def test_failures_that_are_not_the_files_pass(checkpoint, error):
 def test_open_files_are_read_as_they_are(checkpoint):
     with checkpoint.open('rb') as file, reading(file, 'key'):
         assert torch.load(file, weights_only=True)['meta'] == dict(epoch=1)
+
+
+def test_mmengines_loader_finds_damage(checkpoint):
+    bad_files.flip_bytes(checkpoint)
+    with pytest.raises(UnreadableCheckpointError) as error:
+        CheckpointLoader.load_checkpoint(str(checkpoint), logger='silent')
+    assert str(error.value).startswith(f'checkpoint={str(checkpoint)!r} is a')
+
+
+def test_damage_of_what_torch_hub_has_cached_is_found(
+    checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    (tmp_path / 'checkpoints').mkdir()
+    cached = tmp_path / 'checkpoints' / 'weights.pth'
+    cached.write_bytes(checkpoint.read_bytes())
+    url = 'https://example.org/weights.pth'
+    assert read_checkpoint(url, 'model.teacher_ckpt')['meta'] == dict(epoch=1)
+    bad_files.flip_bytes(cached)
+    with pytest.raises(UnreadableCheckpointError) as error:
+        read_checkpoint(url, 'model.teacher_ckpt')
+    message = str(error.value)
+    assert message.startswith(f'model.teacher_ckpt={str(cached)!r} is a dama')

@@ -7,12 +7,15 @@ import torch
 from torch import nn
 
 from cankd_mm.utils.checkpoint import (
+    UnreadableCheckpointError,
+    find_checkpoint,
     load_state,
     load_weights,
     read_checkpoint,
     student_state_dict,
     weights_of,
 )
+from cankd_mm.utils.config_path import resolve_path
 
 
 def _model(width: int = 4) -> nn.Sequential:
@@ -149,6 +152,64 @@ def test_file_without_weights_is_an_error(tmp_path):
     torch.save(dict(meta=dict(epoch=1)), path)
     with pytest.raises(ValueError, match='holds no weights'):
         load_weights(_model(), str(path), 'model.teacher_ckpt')
+
+
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (dict(meta={}, hooks={}), 'holds no weights (its keys: meta, hooks)'),
+        (dict(), 'holds no weights (it is empty)'),
+        (['a'], 'holds no weights (it is a list)'),
+        (dict(state_dict=dict(a=1)), 'holds no weights (its keys: state_dict'),
+    ],
+)
+def test_content_of_a_file_without_weights_is_named(tmp_path, content, words):
+    path = str(tmp_path / 'a.pth')
+    with pytest.raises(UnreadableCheckpointError) as error:
+        weights_of(content, path, 'checkpoint')
+    assert str(error.value).startswith(f'checkpoint={path!r} is a file that')
+    assert words in str(error.value)
+
+
+class Code:
+    """Pickles as a call."""
+
+    def __reduce__(self):
+        return print, ()
+
+
+def test_refusal_of_code_names_the_key(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=Code()), path)
+    with pytest.raises(ValueError) as error:
+        read_checkpoint(str(path), '--resume')
+    assert type(error.value).__name__ == 'UnsafeCheckpointError'
+    assert str(error.value).startswith(f'--resume: checkpoint {str(path)!r} ')
+
+
+@pytest.mark.parametrize('path', [('a.pth',), ['a.pth']])
+def test_a_comma_behind_a_path_is_named(path):
+    for find in (find_checkpoint, read_checkpoint, resolve_path):
+        with pytest.raises(ValueError) as error:
+            find(path, 'model.teacher_ckpt')
+        assert str(error.value).endswith(
+            "remove the comma, model.teacher_ckpt='a.pth'"
+        )
+
+
+@pytest.mark.parametrize('path', [3, None, dict(a=1), ('a', 'b'), ()])
+def test_what_is_no_path_is_an_error_with_its_type(path):
+    with pytest.raises(ValueError) as error:
+        find_checkpoint(path, 'load_from')
+    assert str(error.value) == (
+        f'load_from={path!r} is a {type(path).__name__}; expected a path: '
+        'text in quotation marks'
+    )
+
+
+def test_paths_of_pathlib_are_read(tmp_path):
+    torch.save(dict(state_dict=dict(w=torch.ones(1))), tmp_path / 'a.pth')
+    assert 'state_dict' in read_checkpoint(tmp_path / 'a.pth', 'checkpoint')
 
 
 def test_student_is_told_from_teacher_and_distiller():
