@@ -49,10 +49,19 @@ def run_tool(name: str, *arguments, **environment) -> str:
 
 def launch(script: str, *arguments, **environment) -> str:
     """Runs a launch script of ``tools/`` on CPUs, at a port that is free."""
+    code, output = launch_unchecked(script, *arguments, **environment)
+    assert code == 0, output[-6000:]
+    return output
+
+
+def launch_unchecked(
+    script: str, *arguments, **environment
+) -> tuple[int, str]:
+    """Runs a launch script and returns its exit code and what it printed."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    return run(
+    return run_unchecked(
         *('bash', f'tools/{script}', *arguments),
         PORT=str(port),
         CUDA_VISIBLE_DEVICES='',

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from tests.commands import launch_unchecked
 from tests.digits_run import (
     DISTILLATION,
     data_options,
@@ -35,14 +36,35 @@ def train(
     Returns:
         The exit code and what was printed.
     """
-    arguments = [
-        *(config, '--work-dir', work_dir, *options),
-        *('--cfg-options', *data_options(), *training_options(epochs)),
-        f'train_cfg.val_interval={epochs}',
-    ]
+    arguments = [config, *_arguments(work_dir, options, epochs)]
     if fault is None:
         return fork_tool_unchecked('train.py', *arguments)
     return fork_tool_unchecked(WITH_FAULT, *fault, 'train.py', *arguments)
+
+
+def train_on_two_ranks(
+    work_dir: Path,
+    *options: str,
+    fault: tuple[str, object] | None = None,
+) -> tuple[int, str]:
+    """As :func:`train`, in two processes; the fault concerns both."""
+    arguments = [DISTILLATION, 2, *_arguments(work_dir, options, EPOCHS)]
+    script = 'train.py'
+    if fault is not None:
+        # dist_run.sh SCRIPT CONFIG GPUS ...: the fault stands in between.
+        script, arguments = (
+            WITH_FAULT,
+            [fault[0], 2, fault[1], 'train.py', DISTILLATION, *arguments[2:]],
+        )
+    return launch_unchecked('dist_run.sh', script, *arguments)
+
+
+def _arguments(work_dir: Path, options: tuple, epochs: int) -> list:
+    return [
+        *('--work-dir', work_dir, *options),
+        *('--cfg-options', *data_options(), *training_options(epochs)),
+        f'train_cfg.val_interval={epochs}',
+    ]
 
 
 def training_state(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ from tests.test_reliability.digits_training import (
     EPOCHS,
     differences,
     train,
+    train_on_two_ranks,
     training_state,
 )
 
@@ -74,6 +75,28 @@ def test_killed_at_a_random_moment(
     # The run may have ended before.
     assert code in (0, -9), output[-3000:]
     _resumes_to_the_same_end(tmp_path, whole_run)
+
+
+@pytest.mark.slow
+def test_first_of_two_ranks_killed_in_a_save(tmp_path, record_property):
+    count(record_property, 'crash points')
+    log = tmp_path / 'steps'
+    whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
+    code, output = train_on_two_ranks(whole, fault=('log', log))
+    assert code == 0, output[-3000:]
+    steps = [line.split('.pth')[0] for line in log.read_text().splitlines()]
+    step = steps.index('write half .epoch_2') + 1
+    code, output = train_on_two_ranks(stopped, fault=('step', step))
+    assert code != 0
+    assert not (stopped / 'epoch_2.pth').exists()
+    code, output = train_on_two_ranks(stopped, '--resume')
+    assert code == 0, output[-3000:]
+    found, expected = (
+        training_state(folder / LAST) for folder in (stopped, whole)
+    )
+    assert not differences(found, expected)
+    assert _files(stopped) == _files(whole)
+    assert not leftovers(stopped)
 
 
 def _resumes_to_the_same_end(folder: Path, whole_run: dict) -> None:
