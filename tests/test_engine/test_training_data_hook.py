@@ -162,3 +162,32 @@ def test_no_check_adds_nothing(tmp_path):
     runner = training.training_runner(cfg, TrainingOptions(check=False))
     assert not any(isinstance(h, TrainingDataHook) for h in runner.hooks)
     assert runner.build_dataloader is Runner.build_dataloader
+
+
+@pytest.mark.parametrize(
+    'folder, name, content, words',
+    [
+        ('masks', '1.png', 'half', ['masks/1.png: ', 'images/1.jpg with']),
+        ('masks', '1.png', '<html>', ['masks/1.png is an HTML page']),
+        ('masks', '1.png', None, ['No such file', 'masks/1.png']),
+        ('images', '1.jpg', '', ['images/1.jpg is an empty file']),
+    ],
+)
+def test_files_that_were_not_opened_are_named_where_loading_fails(
+    folder, name, content, words, tmp_path
+):
+    root = write_masks(tmp_path / 'data')
+    path = root / folder / name
+    if content is None:
+        path.unlink()
+    elif content == 'half':
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.write_text(content)
+    cfg = data_runs.config(data_runs.masks(root), tmp_path / 'run', 4)
+    cfg.custom_hooks = [dict(type='TrainingDataHook', sample_size=1)]
+    kind = FileNotFoundError if content is None else ValueError
+    with pytest.raises(kind) as error:
+        data_runs.train(cfg)
+    for word in words:
+        assert word in str(error.value)

@@ -8,6 +8,9 @@ set is recognized by its methods and by the items that it loads.
 
 from cankd_mm.datasets.inspection.errors import DataFileNotFound, DataSetError
 from cankd_mm.datasets.inspection.loading import observed_loading, record_of
+from cankd_mm.datasets.inspection.named_pipeline import (
+    name_files_in_errors,
+)
 from cankd_mm.datasets.inspection.record import LoadingRecord
 from cankd_mm.datasets.inspection.sample import inspect_sample
 from cankd_mm.datasets.inspection.unwrap import unwrapped
@@ -20,6 +23,7 @@ __all__ = [
     'Verdict',
     'inspect_sample',
     'judge',
+    'name_files_in_errors',
     'observed_loading',
     'record_of',
     'unwrapped',

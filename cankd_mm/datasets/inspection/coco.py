@@ -43,20 +43,23 @@ def coco_wrappers(
             _require_lists(coco.dataset, record, training)
             if training and _has_categories(coco.dataset):
                 files.append(coco)
-                with failure_noted(record):
-                    _count_source(coco, record)
             return coco
 
         return read_file
 
+    def count(raw, parsed):
+        with_label, known = 0, dataset.cat2label
+        for box in raw['raw_ann_info']:
+            with_label += box['category_id'] in known
+        if len(parsed['instances']) != with_label:
+            _count_dropped(known, raw, record)
+
     def parse(original):
         def parse_image(raw, *args, **kwargs):
             parsed = original(raw, *args, **kwargs)
-            if files and isinstance(parsed, dict):
-                boxes = raw['raw_ann_info']
-                if len(parsed.get('instances', boxes)) != len(boxes):
-                    with failure_noted(record):
-                        _count_dropped(dataset, files[0].cats, raw, record)
+            if files:
+                with failure_noted(record):
+                    count(raw, parsed)
             return parsed
 
         return parse_image
@@ -65,11 +68,8 @@ def coco_wrappers(
         def load_list(*args, **kwargs):
             items = original(*args, **kwargs)
             if files:
-                cats = files[0].cats
-                record.numbered = tuple(
-                    str(cats[number]['name'])
-                    for number in getattr(dataset, 'cat_ids', ())
-                )
+                with failure_noted(record):
+                    _count_source(files[0], dataset, record)
             return items
 
         return load_list
@@ -131,8 +131,8 @@ def _has_categories(content: dict) -> bool:
     return not boxes or 'category_id' in boxes[0]
 
 
-def _count_source(coco: Any, record: LoadingRecord) -> None:
-    boxes = coco.dataset['annotations']
+def _count_source(coco: Any, dataset: Any, record: LoadingRecord) -> None:
+    boxes, images = coco.dataset['annotations'], coco.imgs
     names = {number: str(cat['name']) for number, cat in coco.cats.items()}
     # Names without a box are in the file too.
     record.source = Counter(dict.fromkeys(names.values(), 0))
@@ -144,29 +144,25 @@ def _count_source(coco: Any, record: LoadingRecord) -> None:
             unknown[f'category_id {number}'] = count
     # Last, because the file has no name for them.
     record.source.update(unknown)
-    images = coco.imgs
-    lost = sum(box['image_id'] not in images for box in boxes)
-    if lost:
-        record.dropped['image_id of no image'] += lost
+    used = [box for box in boxes if box['image_id'] in images]
+    if len(used) < len(boxes):
+        record.dropped['image_id of no image'] += len(boxes) - len(used)
+    for number, count in Counter(b['category_id'] for b in used).items():
+        if number not in names:
+            record.dropped['category_id of no category'] += count
+        elif number not in dataset.cat2label:
+            record.dropped['category not in classes'] += count
+    record.numbered = tuple(names[number] for number in dataset.cat_ids)
 
 
-def _count_dropped(
-    dataset: Any, cats: dict, raw: dict, record: LoadingRecord
-) -> None:
-    """Count why boxes of an image are left out, as ``CocoDataset`` does."""
-    known = dataset.cat2label
+def _count_dropped(known: dict, raw: dict, record: LoadingRecord) -> None:
+    """Count why boxes with a label are left out, as ``CocoDataset`` does."""
     image = raw['raw_img_info']
     for box in raw['raw_ann_info']:
-        reason = None
-        x, y, w, h = box['bbox']
         if box['category_id'] not in known:
-            in_file = box['category_id'] in cats
-            reason = (
-                'category not in classes'
-                if in_file
-                else 'category_id of no category'
-            )
-        elif box.get('ignore', False):
+            continue
+        x, y, w, h = box['bbox']
+        if box.get('ignore', False):
             reason = 'marked ignore'
         elif not (
             min(x + w, image['width']) > max(x, 0)
@@ -175,8 +171,9 @@ def _count_dropped(
             reason = 'no size or outside of the image'
         elif box['area'] <= 0 or w < 1 or h < 1:
             reason = 'area 0 or smaller than a pixel'
-        if reason:
-            record.dropped[reason] += 1
+        else:
+            continue
+        record.dropped[reason] += 1
 
 
 def _faulty_entry(content: dict) -> str:

@@ -70,7 +70,7 @@ class LoadingRecord:
         Args:
             items: The data set's items, as ``load_data_list`` returns them.
         """
-        labels = Counter()
+        labels = []
         for item in items:
             self.images += 1
             if 'instances' not in item or 'segments_info' in item:
@@ -90,14 +90,14 @@ class LoadingRecord:
                     self.ignored += 1
                     continue
                 used += 1
-                labels[instance['bbox_label']] += 1
+                labels.append(instance['bbox_label'])
                 x1, y1, x2, y2 = box
                 if not (0 < x2 - x1 < inf and 0 < y2 - y1 < inf):
                     self._add_degenerate(item, instance)
             self.empty += not used
         if not self.classes and labels:
             self.not_counted = 'it names no classes'
-        for label, count in labels.items():
+        for label, count in Counter(labels).items():
             self.boxes[self.name_of(label)] += count
 
     def name_of(self, label: int) -> str:

@@ -13,6 +13,7 @@ from cankd_mm.datasets.inspection import (
     Verdict,
     inspect_sample,
     judge,
+    name_files_in_errors,
     observed_loading,
     record_of,
     unwrapped,
@@ -30,7 +31,8 @@ class TrainingDataHook(Hook):
     Detection: images, boxes per class, what loading left out and why, names
     in the annotations against ``classes``. Detection and segmentation: a few
     images and masks are opened with the pipeline's own loading steps. Runs
-    once, before weights are loaded; one rank looks and reports.
+    once, before weights are loaded; one rank looks and reports. Errors of the
+    pipeline name the image and the mask from then on.
 
     ``tools/train.py`` adds it, and has what loading leaves out counted while
     the data set loads (:func:`observe_data_loading`). In a run of another
@@ -70,6 +72,8 @@ class TrainingDataHook(Hook):
                 'The training data cannot be trained on (--no-check of '
                 f'tools/train.py does not look):\n{errors[0]}'
             )
+        for part in _parts(loop):
+            name_files_in_errors(part)
 
 
 def check_training_data(runner) -> None:
@@ -108,15 +112,14 @@ def observe_data_loading(runner) -> None:
 
 
 def _look_at(loop: Any, sample_size: int) -> Verdict:
-    dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
-    if dataset is None:
+    parts = _parts(loop)
+    if not parts:
         return Verdict(
             report=[
                 f'{_KEY}: the data of {type(loop).__name__} were not looked '
                 'at: it has no single data set'
             ]
         )
-    parts = list(unwrapped(dataset))
     records = [record_of(part) or _count_again(part) for part in parts]
     verdict = judge(records)
     for part, record in zip(parts, records, strict=True):
@@ -134,6 +137,11 @@ def _look_at(loop: Any, sample_size: int) -> Verdict:
         verdict.warnings += sample.warnings
         verdict.errors += sample.errors
     return verdict
+
+
+def _parts(loop: Any) -> list:
+    dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+    return [] if dataset is None else list(unwrapped(dataset))
 
 
 def _count_again(dataset: Any) -> LoadingRecord:
