@@ -9,6 +9,7 @@ on one core, a tenth of a second for the weights of a ResNet-101 detector.
 import contextlib
 import functools
 import os
+import pickletools
 import re
 import time
 import zipfile
@@ -23,6 +24,10 @@ from cankd_mm.checkpoint.file_kind import (
     require_checkpoint_file,
 )
 
+_CUT_OFF = 'a truncated or damaged checkpoint'
+# Torch before 1.6 wrote a magic number, a version, the kind of machine, the
+# content, and the order of the tensors, which follow.
+_OLD_PICKLES = 5
 _CHUNK = 1 << 20
 _MOST_NAMED = 3
 _REMEDY = (
@@ -49,6 +54,8 @@ def require_undamaged(path: str | os.PathLike, key: str) -> None:
             its checksums do not fit.
     """
     require_checkpoint_file(path, key)
+    if _is_cut_off(path):
+        raise UnreadableCheckpointError(path, key, _CUT_OFF, _REMEDY)
     status = os.stat(path)
     identity = (status.st_ino, status.st_size, status.st_mtime_ns)
     settled = abs(time.time() - status.st_mtime) > _SETTLED_SECONDS
@@ -93,7 +100,7 @@ def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
         if not _comes_from_the_file(error):
             raise
         what = (
-            'a truncated or damaged checkpoint'
+            _CUT_OFF
             if is_old_checkpoint(_head(path))
             else 'a checkpoint that torch cannot read'
         )
@@ -101,6 +108,25 @@ def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
         raise UnreadableCheckpointError(
             path, key, f'{what} ({type(error).__name__}: {reason})', _REMEDY
         ) from error
+
+
+def _is_cut_off(path: str | os.PathLike) -> bool:
+    """Whether a file of torch before 1.6 ends within its pickles.
+
+    They are parsed and not executed. Where a cut leaves half a name, torch
+    would report a class that is not allowed.
+    """
+    with open(path, 'rb') as file:
+        if not is_old_checkpoint(file.read(64)):
+            return False
+        file.seek(0)
+        try:
+            for _ in range(_OLD_PICKLES):
+                for _ in pickletools.genops(file):
+                    pass
+        except (ValueError, EOFError, IndexError):
+            return True
+    return False
 
 
 def _head(path: str | os.PathLike) -> bytes:

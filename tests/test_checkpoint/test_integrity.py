@@ -91,6 +91,20 @@ def test_files_of_old_torch_pass(tmp_path):
     require_undamaged(path, 'checkpoint')
 
 
+@pytest.mark.parametrize('new_format', [True, False])
+def test_a_file_that_ends_anywhere_is_named(tmp_path, new_format):
+    path = tmp_path / 'a.pth'
+    whole = bad_files.checkpoint_bytes(
+        dict(state_dict=dict(weight=torch.ones(9))),
+        _use_new_zipfile_serialization=new_format,
+    )
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UnreadableCheckpointError) as error:
+            read_checkpoint(str(path), '--resume')
+        assert str(error.value).startswith(f'--resume={str(path)!r} is a')
+
+
 def test_unchanged_file_is_read_once_and_a_changed_one_again(checkpoint):
     old = checkpoint.stat().st_mtime_ns - 10**11
     os.utime(checkpoint, ns=(old, old))
