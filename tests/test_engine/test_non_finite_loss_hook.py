@@ -99,7 +99,7 @@ def test_report_names_losses_iterations_images_rate_and_checkpoint(tmp_path):
             loss_bbox=torch.tensor([0.5, 1.5]),
         )
     message = str(error.value)
-    # The loss of the first iteration is finite, one beside it is not.
+    # The total of the first iteration is finite, one of its losses is not.
     assert 'First bad iteration: 1 (epoch 2)' in message
     assert 'Last iteration: 3 (epoch 2)' in message
     assert 'loss=nan, distill.loss_kd=inf not finite' in message

@@ -177,10 +177,12 @@ class NonFiniteLossHook(Hook):
             lines.append(f'Last good checkpoint: {self._last_checkpoint}')
         else:
             lines.append('There is no earlier checkpoint of this run')
-        for title, reading in (
-            ('First bad iteration', self._first_bad),
-            ('Last iteration', self._last),
-        ):
+        readings = {'Last iteration': self._last}
+        if self._first_bad is not None:
+            readings = {'First bad iteration': self._first_bad}
+            if self._last is not self._first_bad:
+                readings['Last iteration'] = self._last
+        for title, reading in readings.items():
             if reading is not None:
                 lines += [
                     f'{title}: {reading.iteration} (epoch {reading.epoch})',
