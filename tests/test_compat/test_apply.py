@@ -55,6 +55,22 @@ torch.hub.load_state_dict_from_url = load_url
 from mmrazor.registry import MODELS
 MODELS.build_func = lambda cfg, registry: None
 
+from mmengine.config import Config
+def fromstring(cfg_str, file_format):
+    raise ValueError('not data')
+Config.fromstring = staticmethod(fromstring)
+
+from mmengine.registry import registry
+registry.get_object_from_string = lambda name: None
+
+from mmengine.hooks import CheckpointHook
+def before_train(self, runner):
+    self.best_ckpt_path = None
+def save(self, runner, step, meta):
+    runner.save_checkpoint()
+CheckpointHook.before_train = before_train
+CheckpointHook._save_checkpoint_with_step = save
+
 {damage}
 import cankd_mm
 from cankd_mm import compat

@@ -26,6 +26,15 @@ from cankd_mm.functional import cankd
 print(tuple(cankd.non_local_dot_product(*torch.ones(3, 1, 2, 4)).shape))
 """
 
+# A limit of 0 on the size of files: whatever is written fails.
+IMPORT_UNWRITABLE = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+import cankd_mm
+from cankd_mm import compat
+print('applied:', compat.applied())
+"""
+
 IMPORT_COST = """
 import sys, time
 import torch
@@ -52,6 +61,21 @@ def test_everything_of_mmrazor_imports_and_mmcls_is_left_alone():
 def test_imports_without_an_optional_package(missing):
     output = run(sys.executable, '-c', IMPORT_WITHOUT.format(missing=missing))
     assert '(1, 2, 4)' in output
+
+
+def test_imports_where_no_file_can_be_written(tmp_path):
+    nowhere = str(tmp_path / 'missing')
+    output = run(
+        sys.executable,
+        *('-c', IMPORT_UNWRITABLE),
+        PYTHONDONTWRITEBYTECODE='1',
+        # matplotlib has to write somewhere, and finds another place itself.
+        **dict.fromkeys(
+            ('TMPDIR', 'HOME', 'XDG_CACHE_HOME', 'MPLCONFIGDIR'), nowhere
+        ),
+    )
+    assert 'checkpoint_loading' in output.split('applied:')[1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_import_leaves_the_task_libraries_for_the_first_look_up(

@@ -1,8 +1,7 @@
 """Nothing of a checkpoint is executed, and its paths lead nowhere.
 
 Every payload of :mod:`tests.hostile_files` is offered to everything that
-reads a checkpoint. The counts of pairs are in the properties of the tests
-(``pytest --junitxml``) and in the last line of each.
+reads a checkpoint; the pairs are counted.
 """
 
 import copy
@@ -43,6 +42,7 @@ from tests.hostile_files import (
     write_pickles,
     yaml_texts,
 )
+from tests.reliability_table import count
 from tests.tiny_models import (
     fcn,
     retinanet,
@@ -51,11 +51,6 @@ from tests.toy_run import toy_runner
 
 # What waits for a process that was started all the same.
 SECONDS = 0.5
-
-
-def note_count(record_property, name: str, count: int) -> None:
-    record_property(name, count)
-    print(f'{name}: {count}, executed: 0')
 
 
 @pytest.fixture(scope='module')
@@ -170,7 +165,7 @@ def test_no_pickle_runs(read, pickles, tmp_path, record_property):
             read(str(path), tmp_path)
     time.sleep(SECONDS)
     assert [mark for mark in pickles.values() if mark.exists()] == []
-    note_count(record_property, 'pickles', len(pickles))
+    count(record_property, 'payloads', len(pickles))
 
 
 def test_every_pickle_runs_where_nothing_is_restricted(
@@ -234,7 +229,7 @@ def test_no_config_text_runs(read, toy_checkpoint, tmp_path, record_property):
         assert not mark.exists(), name
         if read is not read_by_runtime_info:
             assert 'meta[' in str(error.value)
-    note_count(record_property, 'config texts', len(names))
+    count(record_property, 'payloads', len(names))
 
 
 def test_a_config_text_of_another_type_is_refused(toy_checkpoint, tmp_path):
@@ -250,7 +245,7 @@ def test_no_yaml_text_builds_objects(file_format, tmp_path, record_property):
         with pytest.raises(ConfigTextError):
             Config.fromstring(text, file_format)
     assert not (tmp_path / 'ran').exists()
-    note_count(record_property, 'yaml texts', len(texts))
+    count(record_property, 'payloads', len(texts))
 
 
 def test_every_text_runs_where_it_is_executed(tmp_path):
@@ -485,7 +480,7 @@ def test_nothing_runs_that_the_config_in_a_checkpoint_names(
 ):
     monkeypatch.setattr(sys, 'path', [*sys.path, str(tmp_path)])
     monkeypatch.chdir(tmp_path)
-    count = 0
+    gadget_count = 0
     for name, mark, config in offered(scope, model, gadgets, tmp_path):
         before = set(os.listdir(tmp_path)) | {'a.pth'}
         try:
@@ -497,8 +492,8 @@ def test_nothing_runs_that_the_config_in_a_checkpoint_names(
             assert name in LEFT_OUT, name
         assert not mark.exists(), name
         assert set(os.listdir(tmp_path)) == before, name
-        count += 1
-    note_count(record_property, f'configs of {scope}', count)
+        gadget_count += 1
+    count(record_property, 'payloads', gadget_count)
 
 
 @pytest.mark.parametrize(('scope', 'model', 'gadgets'), CASES)
@@ -667,7 +662,7 @@ def test_no_path_of_a_checkpoint_is_removed_or_written(
         saved = [info[key] for key in keys[:2] if key in info]
         assert saved and all(Path(p).parent == work_dir for p in saved)
         assert 'best_ckpt_x' not in info
-    note_count(record_property, 'paths', len(paths) + len(NOT_A_PATH))
+    count(record_property, 'payloads', len(paths) + len(NOT_A_PATH))
 
 
 @pytest.mark.parametrize(
@@ -681,7 +676,10 @@ def test_no_path_of_a_checkpoint_is_removed_or_written(
         [[1], [2]],
     ],
 )
-def test_steps_to_keep_are_numbers(steps, toy_checkpoint, tmp_path):
+def test_steps_to_keep_are_numbers(
+    steps, toy_checkpoint, tmp_path, record_property
+):
+    count(record_property, 'payloads')
     work_dir = tmp_path / 'run'
     victims(tmp_path, work_dir)
     outside = Tree(tmp_path / 'victim')
@@ -789,8 +787,9 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(('keys', 'value', 'message'), WRONG_VALUES)
 def test_what_no_run_saves_is_refused_by_file_and_key(
-    keys, value, message, toy_checkpoint, tmp_path
+    keys, value, message, toy_checkpoint, tmp_path, record_property
 ):
+    count(record_property, 'payloads')
     value = value() if isinstance(value, type) else value
     path = tmp_path / 'a.pth'
     torch.save(changed(toy_checkpoint, keys, value), path)
@@ -943,7 +942,10 @@ def assert_tool_refuses(call: tuple, path: str, mark: Path) -> None:
 
 
 @pytest.mark.parametrize('option', QUICK)
-def test_no_tool_runs_a_pickle(option, digits_checkpoint, tmp_path):
+def test_no_tool_runs_a_pickle(
+    option, digits_checkpoint, tmp_path, record_property
+):
+    count(record_property, 'payloads')
     files = write_pickles(tmp_path, digits_checkpoint, ['os.system'])
     path, mark = next(iter(files.items()))
     call = tool_calls(str(path), tmp_path)[option]
@@ -954,8 +956,9 @@ def test_no_tool_runs_a_pickle(option, digits_checkpoint, tmp_path):
 @pytest.mark.parametrize('gadget', ['builtins.eval', 'nested torch.load'])
 @pytest.mark.parametrize('option', OPTIONS)
 def test_no_option_of_a_tool_runs_a_pickle(
-    option, gadget, digits_checkpoint, tmp_path
+    option, gadget, digits_checkpoint, tmp_path, record_property
 ):
+    count(record_property, 'payloads', 4)
     for path, mark in write_pickles(
         tmp_path, digits_checkpoint, [gadget]
     ).items():
@@ -963,7 +966,10 @@ def test_no_option_of_a_tool_runs_a_pickle(
         assert_tool_refuses(call, str(path), mark)
 
 
-def test_resume_runs_no_config_text(digits_checkpoint, tmp_path):
+def test_resume_runs_no_config_text(
+    digits_checkpoint, tmp_path, record_property
+):
+    count(record_property, 'payloads')
     mark = tmp_path / 'ran'
     text = config_texts(mark)['an import']
     path = with_text(digits_checkpoint, text, tmp_path / 'a.pth')
@@ -975,9 +981,10 @@ def test_resume_runs_no_config_text(digits_checkpoint, tmp_path):
 
 
 def test_resume_removes_nothing_that_a_checkpoint_names(
-    digits_checkpoint, tmp_path
+    digits_checkpoint, tmp_path, record_property
 ):
     """In a process of its own, as a user runs it."""
+    count(record_property, 'payloads')
     work_dir = tmp_path / 'run'
     paths = victims(tmp_path, work_dir)
     outside, notes = Tree(tmp_path / 'victim'), Tree(work_dir / 'notes')
@@ -1006,7 +1013,11 @@ def test_a_distillation_resumes_bit_equal(digits, tmp_path):
     parts = tmp_path / 'parts'
     fork_tool(
         'train.py',
-        *training(parts, '--resume', digits / 'epoch_1.pth', epochs=2),
+        *training(
+            parts,
+            *('--seed', 3, '--resume', digits / 'epoch_1.pth'),
+            epochs=2,
+        ),
     )
     a, b = (
         torch.load(folder / 'epoch_2.pth', weights_only=False)
@@ -1037,7 +1048,8 @@ def test_a_students_own_file_is_enough_for_an_inferencer(
     meta = dict(
         cfg=cfg.pretty_text,
         dataset_meta=dict(
-            classes=tuple('0123456789'), palette=[(0, 0, 0)] * 11
+            classes=(*'0123456789', 'none')[: 10 + (scope == 'mmseg')],
+            palette=[(0, 0, 0)] * (10 + (scope == 'mmseg')),
         ),
     )
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
