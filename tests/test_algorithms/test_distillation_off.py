@@ -127,6 +127,24 @@ def test_training_goes_on_plainly_after_a_stop(how):
     _assert_same(model.student, plain)
 
 
+def test_norm_of_the_gradients_is_summed_over_the_student_only():
+    # More tensors, of zeros, change the order of the sum and its last bit.
+    summed = []
+    for config in (_fcn(distill_weight=0.0), _fcn()['architecture']):
+        model = _build(config)
+        optimizer = _optimizer(model)
+        clip = optimizer.clip_func
+
+        def count(parameters, clip=clip, **kwargs):
+            summed.append(len(parameters))
+            return clip(parameters, **kwargs)
+
+        optimizer.clip_func = count
+        _train(model, tiny_models.segmentation_batch, 1, optimizer)
+    distilled, plain = summed
+    assert distilled == plain
+
+
 def test_two_processes_train_plainly_too(tmp_path):
     run(
         *(sys.executable, '-m', 'torch.distributed.run'),
