@@ -1,0 +1,144 @@
+"""Shows that each guard is held by a test: without it, that test fails.
+
+    python -m tests.planted_faults             # all of them
+    python -m tests.planted_faults save lock   # some
+
+For each guard the repository is copied, the guard taken out of the copy, and
+the test run there, which has to fail. Before, it has to pass in a copy with
+the guard. Prints a table; ends with exit code 1 if a guard is held by nothing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.commands import ROOT
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A guard and how to take it out.
+
+    Attributes:
+        file: Where it is.
+        guard: Its text, which stands there once.
+        without: What replaces it.
+        test: What has to fail, as pytest names it; with options.
+    """
+
+    file: str
+    guard: str
+    without: str
+    test: str
+
+
+PLANTS = {
+    'save: written under the final name': Plant(
+        'cankd_mm/checkpoint/whole_file.py',
+        '    unfinished = Path(name)\n',
+        '    unfinished = path\n'
+        '    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC),'
+        ' descriptor)\n',
+        'tests/test_reliability/test_crash_points.py -k epoch-0',
+    ),
+    'save: not flushed to the disk': Plant(
+        'cankd_mm/checkpoint/whole_file.py',
+        '            os.fsync(file.fileno())\n',
+        '',
+        'tests/test_checkpoint/test_whole_file.py -k disk',
+    ),
+    'save: the old checkpoint goes first': Plant(
+        'cankd_mm/compat/checkpoint_saving.py',
+        '        self._kept.append((remove, path))\n',
+        '        remove(path)\n',
+        'tests/test_reliability/test_crash_points.py -k epoch-0',
+    ),
+    'save: replaced files are not noted': Plant(
+        'cankd_mm/checkpoint/pending_removal.py',
+        '[Path(path).name for path in paths]',
+        '[]',
+        'tests/test_reliability/test_crash_points.py -k "epoch and not best"',
+    ),
+    'save: a best checkpoint is not adopted': Plant(
+        'cankd_mm/checkpoint/interrupted_save.py',
+        '    replaced += _adopt_best(hook, runner, resumed)\n',
+        '',
+        'tests/test_reliability/test_crash_points.py -k "best or auto"',
+    ),
+    "save: the student's copy may end a run": Plant(
+        'cankd_mm/engine/student_checkpoint_hook.py',
+        '        except Exception as error:\n',
+        '        except ZeroDivisionError as error:\n',
+        'tests/test_reliability/test_full_disk.py -k student',
+    ),
+    'save: a full disk without a name': Plant(
+        'cankd_mm/checkpoint/whole_file.py',
+        '        raise _named(cause, path) from error\n    flush',
+        '        raise\n    flush',
+        'tests/test_reliability/test_full_disk.py -k disk_that_is_full',
+    ),
+}
+
+
+def main(names: list[str]) -> int:
+    """Tries the guards whose names begin with one of these, or all."""
+    chosen = {
+        name: plant
+        for name, plant in PLANTS.items()
+        if not names or name.startswith(tuple(names))
+    }
+    held = True
+    for name, plant in chosen.items():
+        with tempfile.TemporaryDirectory() as folder:
+            copy = _copy(Path(folder) / 'copy')
+            file = copy / plant.file
+            text = file.read_text()
+            if text.count(plant.guard) != 1:
+                raise SystemExit(f'{name}: not once in {plant.file}')
+            # A test that fails anyway holds nothing.
+            passes = _run(copy, plant.test)[0] == 0
+            file.write_text(text.replace(plant.guard, plant.without))
+            code, last = _run(copy, plant.test)
+        good = passes and code == 1
+        held = held and good
+        verdict = 'held' if good else 'NOT HELD'
+        print(f'{name:45} {verdict:9} {last}', flush=True)
+    return int(not held)
+
+
+def _copy(folder: Path) -> Path:
+    listed = subprocess.run(
+        ['git', 'ls-files', '-co', '--exclude-standard'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def _run(folder: Path, test: str) -> tuple[int, str]:
+    """The exit code of pytest and its last line."""
+    done = subprocess.run(
+        f'{sys.executable} -m pytest -q -x -n 0 -p no:cacheprovider {test}',
+        shell=True,
+        cwd=folder,
+        env={**os.environ, 'PYTHONPATH': str(folder), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return done.returncode, lines[-1].strip('= ') if lines else ''
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
