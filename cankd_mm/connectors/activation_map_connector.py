@@ -97,7 +97,7 @@ class ActivationMapConnector(BaseConnector):
                 'vectors to a map with a connector'
             )
         check_not_empty(level, 'feature')
-        check_values('`feature`', (level,), LARGEST)
+        check_values('`feature`', level, LARGEST)
         grid = self.grid or coarse_grid(level, level)
         with no_autocast(level):
             vector = activation_map(

@@ -28,19 +28,36 @@ def convolve(conv: nn.Conv2d, feature: Tensor, name: str) -> Tensor:
             finite or too large to compute with.
     """
     check_devices(feature=(feature,), parameters=(conv.weight,))
-    check_values(name, (feature,), LARGEST)
-    dtype = conv.weight.dtype
+    check_values(name, feature, LARGEST)
+    return apply_typed(conv, feature, name)
+
+
+def apply_typed(module: nn.Module, x: Tensor, name: str) -> Tensor:
+    """Apply a module, and name the types if they do not go together.
+
+    Args:
+        module: The module.
+        x: Its input.
+        name: What the input is, for error messages.
+
+    Shape:
+        - x, output: any
+
+    Raises:
+        ValueError: The module failed, and the types differ.
+    """
     try:
-        return conv(feature)
+        return module(x)
     except RuntimeError as error:
         # Whether types go together depends on autocast: torch decides.
-        if feature.dtype == dtype:
+        types = {str(parameter.dtype) for parameter in module.parameters()}
+        if types <= {str(x.dtype)}:
             raise
         raise ValueError(
-            f'{name} has shape {tuple(feature.shape)} and type '
-            f'{feature.dtype}, but the connector has parameters of type '
-            f'{dtype}: bring the connector to it with '
-            f'`to({feature.dtype})`, or run both under autocast'
+            f'{name} has shape {tuple(x.shape)} and type {x.dtype}, but '
+            f'{type(module).__name__} of the connector has parameters of type '
+            f'{", ".join(sorted(types))}: bring the connector to the type of '
+            'the feature with `to(dtype)`, or run both under autocast'
         ) from error
 
 
@@ -58,5 +75,5 @@ def check_output(output: Tensor, connector: nn.Module) -> Tensor:
         ValueError: The output is not finite; never on other devices.
     """
     name = f'the output of `{type(connector).__name__}`'
-    check_values(name, (output,), torch.finfo(output.dtype).max)
+    check_values(name, output, torch.finfo(output.dtype).max)
     return output

@@ -9,7 +9,11 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from cankd_mm.connectors.checked_convolution import check_output, convolve
+from cankd_mm.connectors.checked_convolution import (
+    apply_typed,
+    check_output,
+    convolve,
+)
 from cankd_mm.utils.arguments import check_count
 from cankd_mm.utils.levels import check_not_empty, map_levels
 
@@ -105,15 +109,27 @@ class ProjectionConnector(BaseConnector):
     def _project(self, level: Tensor, index: int) -> Tensor:
         conv = self.convs[index]
         self._check_channels(conv, level, index)
-        projected = convolve(conv, level, 'the feature')
-        return check_output(self.norms[index](projected), self)
+        projected = convolve(conv, level, f'`feature[{index}]`')
+        try:
+            normed = apply_typed(self.norms[index], projected, 'its input')
+        except ValueError as error:
+            # Torch's: one value per channel, or a norm of other ranks.
+            raise ValueError(
+                f'the norm of `norm_cfg`, {self.norms[index]}, does not take '
+                f'maps of shape {tuple(projected.shape)}: {error}. Give '
+                'another norm, or None'
+            ) from error
+        return check_output(normed, self)
 
     @staticmethod
     def _check_channels(conv: nn.Conv2d, level: Tensor, index: int) -> None:
         """Raises unless a level is a map with the channels of its conv."""
         found = f'level {index} of the feature has shape {tuple(level.shape)}'
         if level.dim() != 4:
-            raise ValueError(f'{found}, expected (B, C, H, W)')
+            raise ValueError(
+                f'{found}, expected (B, C, H, W): bring tokens to a map with '
+                'a `TokenMapConnector`'
+            )
         expected = conv.in_channels  # 0 until a lazy one has seen a feature
         if expected not in (0, level.size(1)):
             raise ValueError(

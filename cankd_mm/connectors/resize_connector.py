@@ -119,7 +119,7 @@ class ResizeConnector(BaseConnector):
             )
         check_not_empty(level, 'feature')
         self._check_size(level)
-        check_values('`feature`', (level,), LARGEST)
+        check_values('`feature`', level, LARGEST)
         return F.interpolate(
             level,
             size=self.size,

@@ -112,14 +112,15 @@ class TokenMapConnector(BaseConnector):
     def _grid(self, tokens: Tensor) -> tuple[int, int]:
         """Rows and columns of the patches."""
         patches = tokens.size(1) - self.num_extra_tokens
+        found = max(patches, 0)
         # The square of the height; infinity has no nearest integer.
-        square = min(max(patches * self.aspect_ratio, 1), 1e300)
+        square = min(max(found * self.aspect_ratio, 1), 1e300)
         height = round(square**0.5)
-        width = patches // height
+        width = found // height
         rounding = abs(width - height / self.aspect_ratio)
         if (
-            patches < 1
-            or height * width != patches
+            not found
+            or height * width != found
             or rounding > max(0.5, TOLERANCE * width)
         ):
             raise ValueError(

@@ -6,7 +6,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.losses.cross_non_local import CrossNonLocal
-from cankd_mm.losses.finite_inputs import check_loss, check_values
+from cankd_mm.losses.finite_inputs import check_levels, check_loss
 from cankd_mm.utils.arguments import check_count, check_flag, check_weight
 from cankd_mm.utils.levels import (
     as_levels,
@@ -149,8 +149,8 @@ class CanKDLoss(nn.Module):
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             self._check_pair(s, t, index)
         check_same_images(students, 's_feature')
-        check_values('`s_feature`', students, LARGEST)
-        check_values('`t_feature`', teachers, LARGEST)
+        check_levels('s_feature', students, LARGEST)
+        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for block, s, t in zip(self.levels, students, teachers, strict=True):
             with no_autocast(s):

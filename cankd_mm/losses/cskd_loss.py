@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cankd_mm.functional import cskd
 from cankd_mm.losses.finite_inputs import (
     carry_non_finite,
+    check_levels,
     check_loss,
     check_values,
 )
@@ -236,8 +237,8 @@ class CSKDLoss(nn.Module):
             t_feature=teachers,
             labels=() if labels is None else (labels,),
         )
-        check_values('`s_feature`', students, LARGEST)
-        check_values('`t_feature`', teachers, LARGEST)
+        check_levels('s_feature', students, LARGEST)
+        check_levels('t_feature', teachers, LARGEST)
         everything = full_precision(
             *students, *(level.detach() for level in teachers)
         )
@@ -429,7 +430,7 @@ def _classified(
     given = {key: x for key, x in given.items() if x is not None}
     check_devices(**{key: (x,) for key, x in given.items()})
     for key, x in given.items():
-        check_values(f'`{key}`', (x,), LARGEST)
+        check_values(f'`{key}`', x, LARGEST)
     with no_autocast(feature):
         return cskd.dense_logits(*full_precision(*given.values()))
 

@@ -51,46 +51,62 @@ def values_are_checked(x: Tensor) -> bool:
     return _checked.get()
 
 
-def check_values(name: str, levels: Sequence[Tensor], largest: float) -> None:
-    """Raise unless a feature is finite and not too large to compute with.
-
-    It reads each level once. Where :func:`values_are_checked` is False it
-    does nothing.
+def check_levels(name: str, levels: Sequence[Tensor], largest: float) -> None:
+    """Raise unless each level of a feature passes :func:`check_values`.
 
     Args:
-        name: What the levels are, for error messages.
-        levels: Its levels, of a floating point type.
-        largest: Largest absolute value with which the loss and its gradients
-            do not overflow float32.
+        name: Name of the feature, for error messages.
+        levels: Its levels.
+        largest: As for :func:`check_values`.
 
     Raises:
-        ValueError: A level holds NaN, infinity or larger values.
+        ValueError: A level does not pass; the message has its index.
     """
     for index, level in enumerate(levels):
-        if not values_are_checked(level):
-            continue
-        x = level.detach()
-        # No value is larger than the norm, which takes half the time of the
-        # maximum of absolute values.
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        if torch.linalg.vector_norm(x, dtype=dtype) <= largest:
-            continue
-        found = f'level {index} of {name}, of shape {tuple(x.shape)},'
-        num_nan = int(x.isnan().sum())
-        num_inf = int(x.isinf().sum())
-        if num_nan or num_inf:
-            raise ValueError(
-                f'{found} is not finite: {num_nan} NaN and {num_inf} infinite '
-                f'of {x.numel()} values; expected finite features. Look at '
-                'the weights and the inputs of the model that they come from'
-            )
-        peak = float(x.abs().amax())
-        if peak > largest:
-            raise ValueError(
-                f'{found} has values of up to {peak:g}; expected at most '
-                f'{largest:g}: the loss would overflow {dtype}. Record a '
-                'module whose output is normalized'
-            )
+        check_values(f'level {index} of `{name}`', level, largest)
+
+
+def check_values(name: str, x: Tensor, largest: float) -> None:
+    """Raise unless values are finite and not too large to compute with.
+
+    It reads them once. Where :func:`values_are_checked` is False it does
+    nothing.
+
+    Args:
+        name: What the values are, for error messages.
+        x: The values, of a floating point type.
+        largest: Largest absolute value with which what is computed of them,
+            and its gradients, do not overflow.
+
+    Shape:
+        - x: any
+
+    Raises:
+        ValueError: There are NaN, infinite or larger values.
+    """
+    if not values_are_checked(x):
+        return
+    x = x.detach()
+    # No value is larger than the norm, which takes half the time of the
+    # maximum of absolute values.
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    if torch.linalg.vector_norm(x, dtype=dtype) <= largest:
+        return
+    found = f'{name}, of shape {tuple(x.shape)},'
+    num_nan, num_inf = int(x.isnan().sum()), int(x.isinf().sum())
+    if num_nan or num_inf:
+        raise ValueError(
+            f'{found} is not finite: {num_nan} NaN and {num_inf} infinite of '
+            f'{x.numel()} values; expected finite ones. Look at the weights '
+            'and the inputs of the model that they come from'
+        )
+    peak = float(x.abs().amax())
+    if peak > largest:
+        raise ValueError(
+            f'{found} has values of up to {peak:g}; expected at most '
+            f'{largest:g}: what is computed of larger ones overflows {dtype}. '
+            'Record a module whose output is normalized'
+        )
 
 
 def check_loss(loss: Tensor, *features: Tensor) -> Tensor:

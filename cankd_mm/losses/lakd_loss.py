@@ -11,7 +11,7 @@ from cankd_mm.functional.lakd import (
     feature_loss,
     spatial_weights,
 )
-from cankd_mm.losses.finite_inputs import check_loss, check_values
+from cankd_mm.losses.finite_inputs import check_levels, check_loss
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
@@ -203,8 +203,8 @@ class LAKDLoss(nn.Module):
                 same_grid=False,
             )
         check_same_images(students, 's_feature')
-        check_values('`s_feature`', students, LARGEST)
-        check_values('`t_feature`', teachers, LARGEST)
+        check_levels('s_feature', students, LARGEST)
+        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             with no_autocast(s):

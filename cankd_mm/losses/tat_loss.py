@@ -19,8 +19,8 @@ from cankd_mm.functional.tat import (
 )
 from cankd_mm.losses.finite_inputs import (
     carry_non_finite,
+    check_levels,
     check_loss,
-    check_values,
     values_are_checked,
 )
 from cankd_mm.utils.arguments import (
@@ -366,8 +366,8 @@ class TaTLoss(nn.Module):
                 s, t, self.student_channels, self.teacher_channels, index
             )
         check_same_images(students, 's_feature')
-        check_values('`s_feature`', students, LARGEST)
-        check_values('`t_feature`', teachers, LARGEST)
+        check_levels('s_feature', students, LARGEST)
+        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             dtype = parameters_type(self.levels[index].query.conv.weight, s, t)
