@@ -2,6 +2,7 @@
 
 import os
 
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -13,13 +14,15 @@ class SignalHook(Hook):
     Args:
         number: The signal.
         after: Iterations before it.
+        rank: Which of several processes does it.
     """
 
-    def __init__(self, number: int, after: int) -> None:
+    def __init__(self, number: int, after: int, rank: int = 0) -> None:
         self.number = number
         self.after = after
+        self.rank = rank
 
     def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Count and send."""
-        if runner.iter + 1 == self.after:
+        if runner.iter + 1 == self.after and get_rank() == self.rank:
             os.kill(os.getpid(), self.number)

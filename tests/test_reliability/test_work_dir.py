@@ -179,9 +179,7 @@ def test_nothing_is_left_after_an_error(tmp_path):
     assert os.listdir(work_dir) == []
 
 
-@pytest.mark.parametrize(
-    'number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
-)
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_after_a_signal(number, tmp_path):
     work_dir = tmp_path / 'run'
     config = with_signal(tmp_path, number)
@@ -228,21 +226,12 @@ def test_next_start_cleans_up_after_a_kill(tmp_path):
 # What --resume takes
 
 
-def test_newest_checkpoint_is_resumed(trained):
-    train(trained, '--resume', epochs=3)
-    log = log_of(trained)
-    assert 'epoch_2.pth (epoch 2, iteration 4)' in log
-    assert 'Epoch(train) [3][1/2]' in log and 'Epoch(train) [2]' not in log
-
-
-@pytest.mark.parametrize('harm', ['truncated', 'empty', 'flipped', 'gone'])
+@pytest.mark.parametrize('harm', ['truncated', 'flipped', 'gone'])
 def test_newest_readable_checkpoint_is_resumed(harm, trained):
     newest = trained / 'epoch_2.pth'
     size = newest.stat().st_size
     if harm == 'truncated':
         os.truncate(newest, size // 2)
-    elif harm == 'empty':
-        os.truncate(newest, 0)
     elif harm == 'flipped':
         with open(newest, 'r+b') as file:
             file.seek(size // 2)
