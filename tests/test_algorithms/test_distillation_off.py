@@ -248,6 +248,18 @@ def test_local_modules_are_not_cut(on, local_backward):
     _assert_same(model.student, plain)
 
 
+def test_local_backward_needs_no_optimizer_with_a_weight_of_0(monkeypatch):
+    monkeypatch.setattr(
+        'cankd_mm.algorithms.local_module_distill.is_distributed', lambda: True
+    )
+    config = local_models.distillation(
+        FAMILIES['ResNet'], 'output', local_backward=True, distill_weight=0.0
+    )
+    model = _build(config)
+    data = model.data_preprocessor(tiny_models.segmentation_batch(), True)
+    assert model(**data, mode='loss')['distill.loss_0'] == 0
+
+
 def test_cuts_follow_the_weight_from_iteration_to_iteration():
     model = _build(local_models.distillation(FAMILIES['ResNet'], 'output'))
     batch = tiny_models.segmentation_batch
