@@ -140,8 +140,7 @@ def carry_non_finite(loss: Tensor, *features: Tensor) -> Tensor:
     For losses that do not read every value, or that compare values and go on
     with the result, where NaN and infinity would be lost. A finite loss and
     its gradients stay as they are, to the last bit. Nothing is read from the
-    device. Where :func:`values_are_checked` is True the features have been
-    looked at, and nothing is done.
+    device.
 
     Args:
         loss: The loss.
@@ -150,8 +149,6 @@ def carry_non_finite(loss: Tensor, *features: Tensor) -> Tensor:
     Shape:
         - loss, output: scalar
     """
-    if values_are_checked(loss):
-        return loss
     factor = torch.ones_like(loss)
     for x in features:
         x = x.detach()
