@@ -81,6 +81,90 @@ PLANTS = {
         '        raise\n    flush',
         'tests/test_reliability/test_full_disk.py -k disk_that_is_full',
     ),
+    'lock: training takes none': Plant(
+        'cankd_mm/engine/runner/work_dir.py',
+        'if rank(cfg.launcher) != 0:',
+        'if True:',
+        'tests/test_reliability/test_work_dir.py -k refused_by_name',
+    ),
+    'lock: created without exclusion': Plant(
+        'cankd_mm/engine/runner/work_dir_lock.py',
+        "open(path, 'x')",
+        "open(path, 'w')",
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k at_once',
+    ),
+    'lock: the listing may be out of date': Plant(
+        'cankd_mm/engine/runner/work_dir_lock.py',
+        '            if all(\n',
+        '            if True or all(\n',
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k outdated',
+    ),
+    'lock: no heartbeat': Plant(
+        'cankd_mm/engine/runner/work_dir_lock.py',
+        '                os.utime(path)\n',
+        '',
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k heartbeat',
+    ),
+    'lock: only heartbeats count': Plant(
+        'cankd_mm/engine/runner/work_dir_lock.py',
+        'if sees is not None and',
+        'if False and',
+        'tests/test_reliability/test_work_dir.py -k dead_process',
+    ),
+    'lock: clocks of hosts are compared': Plant(
+        'cankd_mm/engine/runner/work_dir_lock.py',
+        'return os.fstat(descriptor).st_mtime_ns',
+        'return time.time() * 1e9',
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k clocks',
+    ),
+    'lock: a signal leaves it': Plant(
+        'cankd_mm/engine/runner/work_dir.py',
+        '            lock.release()\n        signal.signal',
+        '            pass\n        signal.signal',
+        'tests/test_reliability/test_work_dir.py -k after_a_signal',
+    ),
+    'lock: unfinished files stay': Plant(
+        'cankd_mm/engine/runner/work_dir.py',
+        '                path.unlink()\n',
+        '                continue\n',
+        'tests/test_reliability/test_work_dir.py -k cleans_up',
+    ),
+    'resume: a damaged file ends it': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        'except (OSError, ValueError) as error',
+        'except ZeroDivisionError as error',
+        'tests/test_reliability/test_work_dir.py -k newest_readable',
+    ),
+    'resume: names count, not progress': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        'sorted(candidates, reverse=True)',
+        'candidates',
+        'tests/test_engine/test_runner/test_resume.py -k most_iterations',
+    ),
+    'resume: of nothing starts anew': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        '    if requested == AUTO:\n',
+        '    if True:\n',
+        'tests/test_reliability/test_work_dir.py -k empty_work_dir',
+    ),
+    'resume: any file is a training': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        '    if absent:\n',
+        '    if False:\n',
+        'tests/test_reliability/test_work_dir.py -k foreign_file',
+    ),
+    'resume: each process chooses for itself': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        'if get_world_size() > 1:',
+        'if False:',
+        'tests/test_reliability/test_work_dir.py -k all_processes',
+    ),
+    'steps: hooks on the modules stay': Plant(
+        'cankd_mm/algorithms/watched_records.py',
+        '                handle.remove()\n',
+        '                pass\n',
+        'tests/test_reliability/test_long_run.py -k held',
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tests.commands import ROOT
 from tests.forked_tools import fork_tool
+from tests.reliability_table import count
 from tests.test_reliability.resource_hook import resources
 
 BASE = ROOT / 'configs' / 'digits' / 'cankd_retinanet.py'
@@ -54,7 +55,8 @@ default_hooks = dict(
 @pytest.mark.parametrize(
     'iterations', [200, pytest.param(2000, marks=pytest.mark.slow)]
 )
-def test_what_is_held_does_not_grow(iterations, tmp_path):
+def test_what_is_held_does_not_grow(iterations, tmp_path, record_property):
+    count(record_property, 'steps', iterations)
     taken = samples(tmp_path, iterations)
     assert len(taken) == (iterations // EPOCH - 1) // EVENT
     settled = taken[WARM_UP:]

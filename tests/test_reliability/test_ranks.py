@@ -17,6 +17,7 @@ import torch
 
 from tests.commands import ROOT, launch
 from tests.forked_tools import fork_tool
+from tests.reliability_table import count
 
 IMAGES, BATCH = 24, 8
 METHODS = dict(
@@ -101,7 +102,10 @@ def require_equal(found: dict, expected: dict) -> None:
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_two_processes_train_what_one_does(method, one_process, tmp_path):
+def test_two_processes_train_what_one_does(
+    method, one_process, tmp_path, record_property
+):
+    count(record_property, 'ranks', 2)
     work_dir, output = tmp_path / 'run', tmp_path / 'output'
     codes = fork_tool(
         '../tests/forked_together.py',
@@ -118,8 +122,9 @@ def test_two_processes_train_what_one_does(method, one_process, tmp_path):
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.parametrize('ranks', [2, 4])
 def test_launched_processes_train_what_one_does(
-    method, ranks, one_process, tmp_path
+    method, ranks, one_process, tmp_path, record_property
 ):
+    count(record_property, 'ranks', ranks)
     work_dir = tmp_path / 'run'
     launch(
         'dist_train.sh',
@@ -131,7 +136,10 @@ def test_launched_processes_train_what_one_does(
 
 
 @pytest.mark.parametrize('rank', [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_killed_process_ends_the_run_which_can_be_resumed(rank, tmp_path):
+def test_a_killed_process_ends_the_run_which_can_be_resumed(
+    rank, tmp_path, record_property
+):
+    count(record_property, 'kills')
     work_dir = tmp_path / 'run'
     killed = tmp_path / 'killed.py'
     killed.write_text(

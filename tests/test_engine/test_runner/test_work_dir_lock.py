@@ -155,7 +155,7 @@ def test_another_host_is_refused_at_its_next_heartbeat(tmp_path, monkeypatch):
         patch.setattr(work_dir_lock, 'visible_processes', lambda: 'elsewhere')
         first.acquire()
     with pytest.raises(WorkDirInUseError):
-        WorkDirLock(tmp_path, interval=0.05, expiry=600).acquire()
+        WorkDirLock(tmp_path, interval=0.05, expiry=5).acquire()
     first.release()
 
 
