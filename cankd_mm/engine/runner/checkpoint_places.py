@@ -63,7 +63,10 @@ def checkpoint_places(cfg: Config) -> list[CheckpointPlace]:
 def _is_saving(hook) -> bool:
     kind = hook.get('type') if isinstance(hook, dict) else None
     if isinstance(kind, str):
-        kind = HOOKS.get(kind)
+        name, kind = kind, HOOKS.get(kind)
+        if kind is None:
+            # Of a library that the runner will have imported.
+            return name.endswith('CheckpointHook')
     return isinstance(kind, type) and issubclass(kind, CheckpointHook)
 
 

@@ -168,6 +168,8 @@ class _Search:
     def absence(self) -> str:
         """Say what was looked for and what was found instead."""
         places = ', '.join(map(str, self.places))
+        if not self.places:
+            return 'the config has no CheckpointHook that writes any.'
         if not self.passed_over:
             return f'there is no checkpoint {places}.'
         files = '\n'.join(

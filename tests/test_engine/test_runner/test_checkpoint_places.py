@@ -70,3 +70,8 @@ def test_files_are_those_that_the_hook_would_write(template, tmp_path):
     assert sorted(found.files()) == [
         (number, Path(tmp_path, template.format(number))) for number in (9, 10)
     ]
+
+
+def test_a_hook_of_a_library_that_is_not_imported_yet_counts():
+    found = place(type='OtherCheckpointHook', by_epoch=False)
+    assert found == 'a/run/iter_*.pth'

@@ -256,3 +256,9 @@ def test_load_from_of_a_resuming_config_is_named(cfg):
     cfg.resume, cfg.load_from = True, 'nowhere.pth'
     with pytest.raises(FileNotFoundError, match="load_from='nowhere.pth'"):
         set_resume(cfg, requested_resume(cfg, None))
+
+
+def test_a_config_that_writes_no_checkpoints_has_none(cfg):
+    cfg.default_hooks = dict(checkpoint=None)
+    with pytest.raises(NothingToResumeError, match='no CheckpointHook'):
+        set_resume(cfg, NEWEST)
