@@ -26,7 +26,8 @@ METHODS = dict(
     lakd='lakd_segmentor',
     cskd='cskd_segformer',
 )
-# 4e-14 was found, of weights around 1; another batch differs by 1e-4.
+# 2e-14 was found. Gradients of the distiller that are not averaged make 1e-3,
+# another batch 3e-2.
 TOLERANCE = 1e-11
 
 
