@@ -65,8 +65,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-check',
         action='store_true',
-        help='train without looking for faults in the config first '
-        '(tools/check_config.py)',
+        help='train without looking for faults in the config '
+        '(tools/check_config.py) and in the training data',
     )
     return parser.parse_args()
 

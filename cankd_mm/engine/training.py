@@ -42,7 +42,8 @@ class TrainingOptions:
         student_ckpt: The weights that the student starts from.
         seed: Seed of every random stream.
         deterministic: Use deterministic algorithms alone.
-        check: Look for faults in the config before anything is built.
+        check: Look for faults in the config before anything is built, and in
+            the training data when they are loaded.
     """
 
     amp: bool = False

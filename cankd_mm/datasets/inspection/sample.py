@@ -183,7 +183,7 @@ class _Sample:
         self._fail(f'{what} that cannot be read', f'{path}: {why}')
 
     def _is_whole(self, path: str) -> bool:
-        """Find truncated images, whose rest OpenCV fills with gray."""
+        """Find truncated images, which an older OpenCV fills with gray."""
         damage = _damage(path)
         if damage:
             self._fail('images that cannot be read', f'{path}: {damage}')

@@ -2,6 +2,7 @@
 
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -39,6 +40,18 @@ def test_at_most_so_many_are_opened_evenly_spread(tmp_path):
     verdict = inspect_sample(dataset, 'key', size=4)
     assert sorted(set(seen)) == [0, 10, 20, 30]
     assert verdict.report == ['key: opened 4 of 40 images']
+
+
+def test_what_older_decoders_fill_with_gray_is_found(tmp_path, monkeypatch):
+    root = write_boxes(tmp_path / 'data')
+    path = root / 'JPEGImages/1.jpg'
+    path.write_bytes(path.read_bytes()[:-200])
+    gray = np.full((64, 64, 3), 128, np.uint8)
+    monkeypatch.setattr(cv2, 'imdecode', lambda *args: gray)
+    verdict = inspect_sample(DATASETS.build(data_runs.coco(root)), 'key')
+    (error,) = verdict.errors
+    assert 'images that cannot be read (1 of 4 opened)' in error
+    assert '1.jpg: OSError: image file is truncated' in error
 
 
 def test_steps_and_random_streams_stay_as_they_are(tmp_path):
