@@ -9,12 +9,10 @@ import torch
 
 from cankd_mm.checkpoint.whole_file import leftovers, save_whole
 from tests.commands import ROOT
-from tests.reliability_table import count
 from tests.test_reliability.digits_training import digest, train
 
 
-def test_checkpoint_larger_than_a_file_may_be(tmp_path, record_property):
-    count(record_property, 'full disks')
+def test_checkpoint_larger_than_a_file_may_be(tmp_path):
     code, output = train(tmp_path, epochs=1)
     assert code == 0, output[-3000:]
     kept = {
@@ -41,10 +39,7 @@ def test_checkpoint_larger_than_a_file_may_be(tmp_path, record_property):
     assert (tmp_path / 'epoch_2_student.pth').exists()
 
 
-def test_student_that_does_not_fit_does_not_end_the_run(
-    tmp_path, record_property
-):
-    count(record_property, 'full disks')
+def test_student_that_does_not_fit_does_not_end_the_run(tmp_path):
     # A folder in its place cannot be replaced by a file.
     (tmp_path / 'epoch_1_student.pth' / 'taken').mkdir(parents=True)
     code, output = train(tmp_path, epochs=2)
@@ -86,8 +81,7 @@ torch.load(f'{folder}/first.pth')
 """
 
 
-def test_disk_that_is_full(tmp_path, record_property):
-    count(record_property, 'full disks')
+def test_disk_that_is_full(tmp_path):
     prefix = _mount(tmp_path, 700_000)
     if prefix is None:
         pytest.skip('this system lets no one mount a small disk')
@@ -107,9 +101,8 @@ def test_disk_that_is_full(tmp_path, record_property):
 
 @pytest.mark.parametrize('in_torch', [True, False])
 def test_file_that_torch_cannot_write_is_named(
-    tmp_path, monkeypatch, in_torch, record_property
+    tmp_path, monkeypatch, in_torch
 ):
-    count(record_property, 'full disks')
 
     def save(content, file):
         if in_torch:
