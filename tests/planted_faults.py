@@ -159,6 +159,93 @@ PLANTS = {
         'if False:',
         'tests/test_reliability/test_work_dir.py -k all_processes',
     ),
+    'file: checksums are not verified': Plant(
+        'cankd_mm/checkpoint/integrity.py',
+        '        return [\n            record.filename',
+        '        return [] and [\n            record.filename',
+        'tests/test_reliability/test_bad_files.py -k damaged',
+    ),
+    'file: what it is does not count': Plant(
+        'cankd_mm/checkpoint/file_kind.py',
+        '    if kind is not None:\n',
+        '    if False:\n',
+        'tests/test_reliability/test_bad_files.py -k "test-html or test-json"',
+    ),
+    'file: a young file is not read again': Plant(
+        'cankd_mm/checkpoint/integrity.py',
+        '> _SETTLED_SECONDS',
+        '> -1',
+        'tests/test_checkpoint/test_integrity.py -k young',
+    ),
+    "file: MMEngine's loader finds no damage": Plant(
+        'cankd_mm/compat/checkpoint_loading.py',
+        "with reading(file, 'checkpoint'):",
+        'with contextlib.nullcontext():',
+        'tests/test_checkpoint/test_integrity.py -k mmengine',
+    ),
+    'file: half a name is a class': Plant(
+        'cankd_mm/checkpoint/integrity.py',
+        '    if _is_cut_off(path):\n',
+        '    if False:\n',
+        'tests/test_checkpoint/test_integrity.py -k ends_anywhere',
+    ),
+    'file: a comma makes a tuple': Plant(
+        'cankd_mm/utils/config_path.py',
+        '    if isinstance(path, str | os.PathLike):\n'
+        '        return os.fspath(path)\n',
+        '    return path\n',
+        'tests/test_reliability/test_bad_files.py -k comma_behind',
+    ),
+    'file: load_from is not checked': Plant(
+        'cankd_mm/config_checks/checks.py',
+        '    start_weights.check,\n',
+        '',
+        'tests/test_config_checks/test_start_weights.py',
+    ),
+    'file: load_from without checks': Plant(
+        'cankd_mm/engine/training.py',
+        '        require_load_from(cfg)\n',
+        '        pass\n',
+        'tests/test_reliability/test_bad_files.py '
+        '-k "no-check and load_from and html"',
+    ),
+    'weights: NaN passes': Plant(
+        'cankd_mm/checkpoint/finite_weights.py',
+        '        if not by_design:\n',
+        '        if False:\n',
+        'tests/test_utils/test_student_export.py -k finite',
+    ),
+    'publish: all of a distillation': Plant(
+        'cankd_mm/checkpoint/publishing.py',
+        'weights = student_state_dict(state)',
+        'weights = state',
+        'tests/test_tools/test_publish_checkpoint.py -k distillation',
+    ),
+    'publish: half precision overflows': Plant(
+        'cankd_mm/checkpoint/publishing.py',
+        'reason = spoiled_by_half(name, value)',
+        'reason = None',
+        'tests/test_tools/test_publish_checkpoint.py -k half_keeps',
+    ),
+    'publish: over its own source': Plant(
+        'cankd_mm/checkpoint/publishing.py',
+        'if both_exist and',
+        'if False and',
+        'tests/test_tools/test_publish_checkpoint.py -k itself',
+    ),
+    'publish: under the final name': Plant(
+        'cankd_mm/checkpoint/publishing.py',
+        '    save_whole(dict(meta=meta, state_dict=weights), out)\n',
+        '    Path(out).parent.mkdir(parents=True, exist_ok=True)\n'
+        '    torch.save(dict(meta=meta, state_dict=weights), out)\n',
+        'tests/test_tools/test_publish_checkpoint.py -k full_disk',
+    ),
+    'publish: pages are left out of the sdist': Plant(
+        'MANIFEST.in',
+        'graft docs\n',
+        '',
+        'tests/test_packaging.py -k sdist',
+    ),
     'steps: hooks on the modules stay': Plant(
         'cankd_mm/algorithms/watched_records.py',
         '                handle.remove()\n',

@@ -191,10 +191,24 @@ TOOLS = [
 ]
 
 
+# Seconds each, for what rows above show in this process.
+SLOW = {
+    ('train.py', 'truncated'),
+    ('train.py', 'no weights'),
+    ('check_config.py', 'folder'),
+}
+
+
 @pytest.mark.parametrize(
     'command, name, key',
-    TOOLS,
-    ids=[f'{command[0]}-{name}' for command, name, _ in TOOLS],
+    [
+        pytest.param(
+            *row,
+            id=f'{row[0][0]}-{row[1]}',
+            marks=[pytest.mark.slow] * ((row[0][0], row[1]) in SLOW),
+        )
+        for row in TOOLS
+    ],
 )
 def test_tools_end_before_the_first_iteration(
     command, name, key, tmp_path, monkeypatch
