@@ -252,6 +252,54 @@ PLANTS = {
         '                pass\n',
         'tests/test_reliability/test_long_run.py -k held',
     ),
+    'data: no box is no error': Plant(
+        'cankd_mm/datasets/inspection/verdict.py',
+        'verdict.errors += [no_box(record) for record in counted]',
+        'pass',
+        'tests/test_reliability/test_bad_data.py -k ids',
+    ),
+    'data: boxes without a size pass': Plant(
+        'cankd_mm/datasets/inspection/verdict.py',
+        '        if record.degenerate:\n',
+        '        if False:\n',
+        'tests/test_reliability/test_bad_data.py -k xmax',
+    ),
+    'data: classes without a box pass': Plant(
+        'cankd_mm/datasets/inspection/verdict.py',
+        '    if not without:\n',
+        '    if True:\n',
+        'tests/test_reliability/test_bad_data.py -k most',
+    ),
+    'data: the size of masks does not count': Plant(
+        'cankd_mm/datasets/inspection/sample.py',
+        '        if mask.shape != image.shape[:2]:\n',
+        '        if False:\n',
+        "tests/test_reliability/test_bad_data.py -k 'masks_of and another'",
+    ),
+    'data: any label passes': Plant(
+        'cankd_mm/datasets/inspection/sample.py',
+        '        if self.classes and outside:\n',
+        '        if False:\n',
+        "tests/test_reliability/test_bad_data.py -k 'masks_of and label'",
+    ),
+    'data: failures of loading have no file': Plant(
+        'cankd_mm/datasets/inspection/loading.py',
+        '    if _is_of_the_libraries(dataset):\n',
+        '    if False:\n',
+        'tests/test_reliability/test_bad_data.py -k compressed',
+    ),
+    'data: failures of XML have no file': Plant(
+        'cankd_mm/datasets/inspection/voc.py',
+        '                raise _located(raw, record, error) from error\n',
+        '                raise\n',
+        'tests/test_reliability/test_bad_data.py -k XML',
+    ),
+    'data: looking draws random numbers': Plant(
+        'cankd_mm/engine/hooks/training_data_hook.py',
+        '            _log(verdict)\n',
+        "            __import__('torch').rand(1)\n            _log(verdict)\n",
+        'tests/test_engine/test_training_data_hook.py -k bit_for_bit',
+    ),
 }
 
 
