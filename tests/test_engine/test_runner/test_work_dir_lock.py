@@ -161,9 +161,12 @@ def test_another_host_is_refused_at_its_next_heartbeat(tmp_path, monkeypatch):
 
 def test_clocks_of_hosts_may_differ(tmp_path, monkeypatch):
     write_lock(tmp_path, age=work_dir_lock.EXPIRY + 1)
-    monkeypatch.setattr(time, 'time', lambda: 0.0)
+    # This one's is an hour ahead.
+    ahead = time.time() + 3600
+    monkeypatch.setattr(time, 'time', lambda: ahead)
     lock = WorkDirLock(tmp_path)
-    lock.acquire()
+    (note,) = lock.acquire()
+    assert 'no heartbeat for 61 s' in note
     lock.release()
 
 
