@@ -3,11 +3,23 @@
 Whole runs are in ``tests/test_reliability/test_hostile_checkpoints.py``.
 """
 
-import pytest
-from mmengine.hooks import CheckpointHook
+import re
 
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import FlexibleRunner
+
+from cankd_mm.checkpoint.config_text import ConfigTextError
 from cankd_mm.compat import checkpoint_resume
-from cankd_mm.compat.checkpoint_resume import _is_own, _pattern, _steps
+from cankd_mm.compat.checkpoint_resume import (
+    ForeignCheckpointError,
+    _is_own,
+    _pattern,
+    _steps,
+)
+from tests.toy_run import Numbers, Toy
 
 
 @pytest.mark.parametrize(
@@ -22,8 +34,6 @@ from cankd_mm.compat.checkpoint_resume import _is_own, _pattern, _steps
     ],
 )
 def test_names_that_a_template_gives(template, name, fits):
-    import re
-
     assert bool(re.fullmatch(_pattern(template), name)) == fits
 
 
@@ -85,3 +95,43 @@ def test_needed_where_the_hook_takes_over_any_path(monkeypatch):
         CheckpointHook.before_train.__wrapped__.__wrapped__,
     )
     assert checkpoint_resume.needed()
+
+
+def flexible_runner(work_dir, epochs: int, **arguments) -> FlexibleRunner:
+    return FlexibleRunner(
+        model=Toy(),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            dataset=Numbers(),
+            batch_size=4,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        ),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
+        param_scheduler=[dict(type='LinearLR', by_epoch=False, end=3)],
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        cfg=Config(dict(note='a run')),
+        experiment_name=work_dir.name,
+        **arguments,
+    )
+
+
+def test_the_flexible_runner_is_guarded_as_well(tmp_path):
+    flexible_runner(tmp_path / 'first', epochs=1).train()
+    path = str(tmp_path / 'first' / 'epoch_1.pth')
+    second = flexible_runner(
+        tmp_path / 'second', epochs=2, load_from=path, resume=True
+    )
+    second.train()
+    assert second.iter == 4
+    content = torch.load(path, weights_only=False)
+    for key, value, error in (
+        ('config', 'import os', ConfigTextError),
+        ('epoch', 'one', ForeignCheckpointError),
+    ):
+        content['meta'][key] = value
+        torch.save(content, path)
+        third = flexible_runner(
+            tmp_path / key, epochs=2, load_from=path, resume=True
+        )
+        with pytest.raises(error, match=key):
+            third.train()
