@@ -16,6 +16,7 @@ from cankd_mm.connectors import (
     ResizeConnector,
     TokenMapConnector,
 )
+from tests.reliability_table import count
 from tests.test_reliability.fuzz_inputs import (
     Feature,
     Map,
@@ -277,6 +278,7 @@ def fuzz_connector(name: str, examples: int, record_property) -> None:
     for outcome, number in sorted(outcomes.items()):
         record_property(f'{name}: {outcome}', number)
         print(f'{name}: {outcome}: {number}')
+    count(record_property, 'fuzz examples', outcomes.total())
     assert outcomes.total() >= examples
     for kind in ('constructor refused', 'input refused', 'finite'):
         assert outcomes[kind] >= examples / 30, outcomes
