@@ -246,6 +246,55 @@ PLANTS = {
         '',
         'tests/test_packaging.py -k sdist',
     ),
+    'hostile: pickles are read without a list': Plant(
+        'cankd_mm/compat/checkpoint_loading.py',
+        'file, map_location=map_location, weights_only=True',
+        'file, map_location=map_location, weights_only=False',
+        'tests/test_reliability/test_hostile_checkpoints.py -k no_pickle_runs',
+    ),
+    'hostile: config texts are executed': Plant(
+        'cankd_mm/compat/checkpoint_config.py',
+        '    Config.fromstring = staticmethod(parse)\n',
+        '    pass\n',
+        'tests/test_reliability/test_hostile_checkpoints.py'
+        ' -k no_config_text_runs',
+    ),
+    'hostile: any scope is imported': Plant(
+        'cankd_mm/compat/checkpoint_inference.py',
+        'if not _is_known(scope) and name not in sys.modules:',
+        'if False:',
+        'tests/test_reliability/test_hostile_checkpoints.py -k nothing_runs',
+    ),
+    'hostile: paths of a checkpoint are followed': Plant(
+        'cankd_mm/compat/checkpoint_resume.py',
+        'and not _is_own(info[key], folder, self.filename_tmpl, key)',
+        'and False',
+        'tests/test_reliability/test_hostile_checkpoints.py -k no_path',
+    ),
+    'NaN: no hook in a run': Plant(
+        'cankd_mm/engine/training.py',
+        '    guard_losses(runner)\n',
+        '',
+        'tests/test_reliability/test_non_finite.py -k diverging',
+    ),
+    'NaN: weights that are not finite are saved': Plant(
+        'cankd_mm/engine/hooks/non_finite_loss_hook.py',
+        '            if found:\n',
+        '            if False:\n',
+        'tests/test_engine/test_non_finite_loss_hook.py',
+    ),
+    'off: weight 0 multiplies by 0': Plant(
+        'cankd_mm/algorithms/frozen_teacher_distill.py',
+        '        if not self.distills:\n            return {\n',
+        '        if False:\n            return {\n',
+        'tests/test_algorithms/test_distillation_off.py',
+    ),
+    'losses: NaN is a finite loss': Plant(
+        'cankd_mm/losses/finite_inputs.py',
+        '    return _checked.get()\n',
+        '    return False\n',
+        'tests/test_losses/test_finite_inputs.py',
+    ),
     'steps: hooks on the modules stay': Plant(
         'cankd_mm/algorithms/watched_records.py',
         '                handle.remove()\n',

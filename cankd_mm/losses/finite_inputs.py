@@ -17,6 +17,10 @@ from torch import Tensor
 LARGEST_LOSS = 1e25
 
 _checked = ContextVar('values_checked', default=True)
+# torch.compiler has it since 2.3.
+_is_compiling = getattr(
+    torch.compiler, 'is_compiling', torch._utils.is_compiling
+)
 
 
 @contextmanager
@@ -46,7 +50,7 @@ def values_are_checked(x: Tensor) -> bool:
     Args:
         x: Any tensor of the computation.
     """
-    if torch.compiler.is_compiling() or x.device.type != 'cpu':
+    if _is_compiling() or x.device.type != 'cpu':
         return False
     return _checked.get()
 
