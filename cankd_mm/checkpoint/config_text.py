@@ -10,8 +10,10 @@ import ast
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 from mmengine.config import Config
@@ -21,6 +23,9 @@ from mmengine.logging import print_log
 _MAX_CHARACTERS = 2_000_000
 # The deepest configs of MMDetection nest 15 levels.
 _MAX_DEPTH = 100
+# Far above, since brackets in strings count, and far below what exhausts the C
+# stack of a parser: a process may have a recursion limit that allows that.
+_MAX_OPEN_BRACKETS = 1_000
 # How `str` writes floats that have no literal.
 _NAMES = {'inf': math.inf, 'nan': math.nan}
 _REMEDY = (
@@ -66,6 +71,7 @@ def parse_config_text(
             f'{_MAX_CHARACTERS:,}. {_REMEDY}'
         )
     try:
+        _check_brackets(text)
         content = _PARSERS[file_format](text)
         _check_depth(content)
     except _NotData as error:
@@ -113,6 +119,12 @@ def _check_keys(content: Any, source: str) -> None:
             f'{source}: found the key {key!r}, which MMEngine reserves. '
             f'{_REMEDY}'
         )
+
+
+def _check_brackets(text: str) -> None:
+    steps = (1 if b in '([{' else -1 for b in re.findall(r'[][(){}]', text))
+    if max(accumulate(steps), default=0) > _MAX_OPEN_BRACKETS:
+        raise RecursionError
 
 
 def _check_depth(content: Any) -> None:

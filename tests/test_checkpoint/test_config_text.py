@@ -249,6 +249,17 @@ def test_other_json_is_refused(text):
         parse(text, '.json')
 
 
+@pytest.mark.parametrize('file_format', ['.py', '.json', '.yaml'])
+def test_deep_text_cannot_exhaust_the_stack(file_format):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        with pytest.raises(ConfigTextError, match='too deeply'):
+            parse('[' * 100_000, file_format)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def test_another_format_is_an_error():
     with pytest.raises(OSError, match='Only py/yml/yaml/json'):
         parse('a = 1', '.toml')
