@@ -10,11 +10,15 @@ N prints goes to ``OUTPUT.N``; the last line is a list of exit codes.
 import os
 import random
 import runpy
+import signal
 import socket
 import sys
 import traceback
 
 import numpy as np
+
+# Far above what these runs need. Ranks that do not agree wait for each other.
+TIMEOUT = 240
 
 
 def start(number: int, output: str, tool: str, arguments: list[str]) -> int:
@@ -22,6 +26,7 @@ def start(number: int, output: str, tool: str, arguments: list[str]) -> int:
     pid = os.fork()
     if pid:
         return pid
+    signal.alarm(TIMEOUT)
     file = os.open(f'{output}.{number}', os.O_WRONLY | os.O_CREAT)
     for copy in (1, 2):
         os.dup2(file, copy)
@@ -56,7 +61,15 @@ def main() -> None:
     pids = [
         start(number, output, tool, arguments) for number in range(int(count))
     ]
-    print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids])
+    codes = {}
+    while len(codes) < len(pids):
+        pid, status = os.wait()
+        codes[pid] = os.waitstatus_to_exitcode(status)
+        if mode == 'ranks' and codes[pid]:
+            # As torchrun does.
+            for other in set(pids) - set(codes):
+                os.kill(other, signal.SIGTERM)
+    print([codes[pid] for pid in pids])
 
 
 if __name__ == '__main__':
