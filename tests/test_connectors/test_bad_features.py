@@ -44,6 +44,12 @@ def test_empty_features_are_named(name):
     assert str(tuple(feature.shape)) in str(error.value)
 
 
+@pytest.mark.parametrize('name', ['ActivationMap', 'Resize', 'TokenMap'])
+def test_no_levels_are_an_error(name):
+    with pytest.raises(ValueError, match='`feature` has no levels'):
+        run(name, ())
+
+
 @of_maps
 @pytest.mark.parametrize('shape', [(2, 4, 0, 4), (2, 4, 4, 0)])
 def test_maps_without_positions_are_named(name, shape):

@@ -289,6 +289,8 @@ def test_what_is_no_feature_is_a_type_error(name, feature):
 def test_no_levels_are_an_error(name):
     with pytest.raises(ValueError, match='level'):
         LOSSES[name]()((), ())
+    with pytest.raises(ValueError, match='`s_feature` has no levels'):
+        CSKDLoss(4, activation='sigmoid')((), ())
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def maps(draw, shape: tuple[int, ...], requires_grad: bool = False) -> Map:
         requires_grad=requires_grad,
         seed=draw(st.integers(0, 3)),
     )
-    if rarely(draw, 10):
+    if rarely(draw, 7):
         case = replace(case, values=draw(st.sampled_from(LARGE_VALUES)))
     if rarely(draw, 10):
         case = replace(case, values=draw(st.sampled_from(BAD_VALUES)))

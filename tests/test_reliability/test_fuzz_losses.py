@@ -57,19 +57,6 @@ class Case:
         return self.arguments.get('num_levels')
 
     @property
-    def is_large(self) -> bool:
-        """Whether there are large values, and no map is constant.
-
-        Norms of a constant map divide its rounding by next to nothing.
-        """
-        maps = (*self.s_feature.maps, *self.t_feature.maps)
-        return any(x.values in LARGE_VALUES for x in maps) and all(
-            x.values in ('normal', *LARGE_VALUES)
-            and not x.layout.startswith('expanded')
-            for x in maps
-        )
-
-    @property
     def is_finite(self) -> bool:
         """Whether everything but levels that nothing uses is."""
         given = (
@@ -329,7 +316,7 @@ def build(loss_type: type[nn.Module], case: Case) -> nn.Module:
     torch.manual_seed(0)
     loss = loss_type(**case.arguments)
     for parameter in loss.parameters():
-        parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
+        parameter.data.add_(torch.randn_like(parameter))
     loss.to(getattr(torch, case.dtype))
     return loss.train(case.training)
 
@@ -380,8 +367,6 @@ def check(loss_type: type[nn.Module], case: Case) -> str:
     if value.is_meta:
         return 'finite'
     assert value.isfinite(), value
-    if case.is_large and loss_type in (CanKDLoss, LAKDLoss):
-        assert_right(value.detach(), build(loss_type, case), case, inputs)
     students = _tensors(inputs['s_feature'])[: case.num_used]
     leaves = [x for x in students if x.requires_grad]
     if value.requires_grad:
@@ -410,19 +395,36 @@ def check(loss_type: type[nn.Module], case: Case) -> str:
     return 'gradient beyond float16'
 
 
-def assert_right(
-    value: Tensor, loss: nn.Module, case: Case, inputs: dict
-) -> None:
-    """No sum overflowed into a number that is finite, and wrong."""
-    wide = {
-        name: [x.detach().double() for x in _tensors(feature)]
-        for name, feature in inputs.items()
-    }
-    expected = run(loss.double(), replace(case, autocast=False), **wide)
-    # Rounding is no matter here: an overflow is off by orders of magnitude.
-    torch.testing.assert_close(
-        value.double(), expected.detach(), rtol=0.1, atol=1e-6
+@st.composite
+def large_cases(draw, **arguments) -> Case:
+    """Two maps of four channels, with values near what overflows."""
+    s, t = (
+        Map(
+            (2, 4, *draw(st.sampled_from(((2, 3), (3, 4), (8, 9))))),
+            values=draw(st.sampled_from(('normal', *LARGE_VALUES))),
+            seed=seed,
+        )
+        for seed in range(2)
     )
+    t = replace(t, shape=s.shape)
+    return Case(
+        arguments, Feature((s,)), Feature((t,)), chunked=draw(st.booleans())
+    )
+
+
+def check_large(loss_type: type[nn.Module], case: Case) -> str:
+    """No sum overflows into a number that is finite, and wrong."""
+    inputs = inputs_of(case)
+    try:
+        value = run(build(loss_type, case), case, **inputs)
+    except ValueError as error:
+        assert_reports(error)
+        return 'refused'
+    wide = {name: x.double() for name, x in inputs.items()}
+    expected = run(build(loss_type, case).double(), case, **wide)
+    # Rounding is no matter here: an overflow is off by orders of magnitude.
+    torch.testing.assert_close(value.double(), expected, rtol=0.1, atol=1e-6)
+    return 'as in float64'
 
 
 def check_unchecked(loss_type: type[nn.Module], case: Case) -> str:
@@ -467,24 +469,19 @@ LOSSES = {
 
 
 def report(outcomes, name: str, least: int, record_property) -> None:
-    """Record the counts, of which each kind must have come up often."""
+    """Record the counts: enough of all, of results, and of refusals."""
     for outcome, number in sorted(outcomes.items()):
         record_property(f'{name}: {outcome}', number)
         print(f'{name}: {outcome}: {number}')
     count(record_property, 'fuzz examples', outcomes.total())
     assert outcomes.total() >= least
+    refused = sum(n for kind, n in outcomes.items() if 'refused' in kind)
+    assert least / 10 < refused < 0.9 * least, outcomes
 
 
 def fuzz_loss(name: str, examples: int, record_property) -> None:
     loss_type, cases = LOSSES[name]
     outcomes = fuzz(cases, lambda case: check(loss_type, case), examples)
-    for kind in (
-        'constructor refused',
-        'input refused',
-        'finite',
-        'finite with gradients',
-    ):
-        assert outcomes[kind] >= examples / 50, outcomes
     report(outcomes, name, examples, record_property)
 
 
@@ -493,8 +490,6 @@ def fuzz_unchecked_loss(name: str, examples: int, record_property) -> None:
     outcomes = fuzz(
         cases, lambda case: check_unchecked(loss_type, case), examples
     )
-    for kind in ('refused', 'not finite', 'finite'):
-        assert outcomes[kind] >= examples / 50, outcomes
     report(outcomes, f'{name} unchecked', examples, record_property)
 
 
@@ -509,6 +504,27 @@ def test_a_loss_is_finite_or_refused(name, record_property):
 @every_loss
 def test_what_is_not_finite_arrives_in_the_loss(name, record_property):
     fuzz_unchecked_loss(name, 150, record_property)
+
+
+@pytest.mark.parametrize(
+    'loss_type, arguments',
+    [
+        (CanKDLoss, dict(in_channels=4)),
+        (CanKDLoss, dict(in_channels=4, use_norm=False)),
+        (LAKDLoss, dict(student_channels=4, teacher_channels=4)),
+        (
+            LAKDLoss,
+            dict(student_channels=4, teacher_channels=4, feature_weight=0),
+        ),
+    ],
+)
+def test_large_values_give_the_loss_or_are_refused(
+    loss_type, arguments, record_property
+):
+    outcomes = fuzz(
+        large_cases(**arguments), lambda case: check_large(loss_type, case), 60
+    )
+    report(outcomes, f'{loss_type.__name__} large', 60, record_property)
 
 
 @pytest.mark.slow
