@@ -15,7 +15,6 @@ from cankd_mm.engine.runner.work_dir_lock import EXPIRY, WorkDirLock
 from tests.commands import ROOT
 from tests.digits_run import PLAIN
 from tests.forked_tools import fork_tool, fork_tool_unchecked
-from tests.reliability_table import count
 
 LOCK = '.training.lock.1'
 
@@ -82,11 +81,6 @@ def with_signal(folder: Path, number: int) -> Path:
         f"type='SignalHook', number={int(number)}, after=3)]\n"
     )
     return config
-
-
-@pytest.fixture(autouse=True)
-def counted(record_property):
-    count(record_property, 'work dirs and resumes')
 
 
 @pytest.fixture(scope='module')
