@@ -18,8 +18,13 @@ Here, while an inferencer is built from a checkpoint's own config:
 
 - registries find what is registered and import nothing else. A full path, as
   new-style configs dump it (``mmdet.models.detectors.retinanet.RetinaNet``),
-  is the registered class of this path or nothing;
-- nothing of MMRazor is built;
+  is the class of this path that the registry itself, its parents or its
+  children hold, or nothing: metrics and runners, which remove and make
+  folders, are no models;
+- no registry is asked that an inferencer has no need of, such as those of
+  metrics, runners, loops, hooks and optimizers;
+- nothing of MMRazor is built, and nothing that hands names of the config to
+  other libraries: timm, Hugging Face, albumentations;
 - no config file is read, no weights besides those that were given, and no
   file through ``mmengine.fileio``;
 - the config loses its paths (:mod:`cankd_mm.checkpoint.inference_config`);
@@ -27,9 +32,8 @@ Here, while an inferencer is built from a checkpoint's own config:
   or of a number. This stays so afterwards: predictions evaluate it.
 
 A config that is given (``model=...``) is code that the user trusts and is not
-restricted. Not covered: what Hugging Face's ``from_pretrained`` and timm do
-with the name of a model (GLIP, Grounding DINO, ``TIMMBackbone``), the
-transforms of albumentations, and plain ``open`` for reading in a component.
+restricted; models with a language model (GLIP, Grounding DINO) need one. Not
+covered: plain ``open`` for reading in a component.
 
 Upstream: no issue that we know of.
 
@@ -57,6 +61,25 @@ _EVALUATING = (
     'mmcv.ops.nms',
     'mmdet.models.task_modules.tracking.camera_motion_compensation',
 )
+#: Registries of mmengine that inferencers build from, with their children.
+_NEEDED = (
+    'DATASETS',
+    'FUNCTIONS',
+    'MODELS',
+    'TASK_UTILS',
+    'TRANSFORMS',
+    'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
+)
+#: Classes that pass names of a config on, which other libraries look up,
+#: download and read.
+_PASSING_ON = {
+    'ATSSVLFusionHead': 'Hugging Face',
+    'Albu': 'albumentations',
+    'BertModel': 'Hugging Face',
+    'RandomSamplingNegPos': 'Hugging Face',
+    'TIMMBackbone': 'timm',
+}
 _DOTTED_NAME = re.compile(r'[^\W\d]\w*(\.[^\W\d]\w*)*')
 
 
@@ -67,10 +90,12 @@ class _Building:
     Attributes:
         weights: The file that its config is in.
         refused: Names that were not looked up.
+        asked: The registry that is looking a name up.
     """
 
     weights: str
     refused: list[str] = field(default_factory=list)
+    asked: Any = None
 
     def error(self, found: str) -> UnsafeCheckpointError:
         return UnsafeCheckpointError(
@@ -104,10 +129,11 @@ def apply() -> None:
     from mmengine.config import Config
     from mmengine.fileio import io
     from mmengine.infer import BaseInferencer
-    from mmengine.registry import registry
+    from mmengine.registry import Registry, registry
     from mmengine.runner import CheckpointLoader
 
     BaseInferencer.__init__ = _restricted(BaseInferencer.__init__)
+    Registry.get = _needed_only(Registry.get)
     registry.get_object_from_string = _registered_only(
         registry.get_object_from_string
     )
@@ -154,13 +180,47 @@ def _restricted(init: Callable) -> Callable:
 # ------------------------------------------------------------------ registries
 
 
+def _needed_only(get: Callable) -> Callable:
+    @functools.wraps(get)
+    def get_needed(self, key: str) -> Any:
+        building = _building.get()
+        if building is None:
+            return get(self, key)
+        _require_needed(self, key, building)
+        before, building.asked = building.asked, self
+        try:
+            found = get(self, key)
+        finally:
+            building.asked = before
+        for name in (cls.__name__ for cls in getattr(found, '__mro__', ())):
+            if name in _PASSING_ON:
+                raise building.error(
+                    f'names {key!r}, which passes names of the config on to '
+                    f'{_PASSING_ON[name]}'
+                )
+        return found
+
+    return get_needed
+
+
+def _require_needed(asked, key: str, building: _Building) -> None:
+    from mmengine.registry import root
+
+    family = asked._get_root_registry()
+    if not any(family is getattr(root, name, None) for name in _NEEDED):
+        raise building.error(
+            f'names {key!r} of the {asked.name} registry, which an '
+            'inferencer has no need of'
+        )
+
+
 def _registered_only(get_object: Callable) -> Callable:
     @functools.wraps(get_object)
     def get_registered(name: str) -> Any:
         building = _building.get()
         if building is None:
             return get_object(name)
-        found = _registered(name)
+        found = _registered(name, building.asked)
         if found is None:
             building.refused.append(name)
         return found
@@ -168,26 +228,23 @@ def _registered_only(get_object: Callable) -> Callable:
     return get_registered
 
 
-def _registered(full_name: str) -> Any:
-    """What is registered of a full path, if it is."""
-    from mmengine.registry import Registry, root
-
+def _registered(full_name: str, asked) -> Any:
+    """What a registry or its relatives hold of a full path, if they do."""
+    if asked is None:
+        return None
     package = full_name.partition('.')[0]
     last = full_name.rpartition('.')[2]
-    for registry in vars(root).values():
-        if not isinstance(registry, Registry):
+    for member in _family(asked._get_root_registry()):
+        if member.scope == 'mmrazor':
             continue
-        for member in _family(registry):
-            if member.scope == 'mmrazor':
-                continue
-            if member.scope == package:
-                member.import_from_location()
-            for candidate in member.module_dict.values():
-                if (
-                    getattr(candidate, '__qualname__', None) == last
-                    and f'{candidate.__module__}.{last}' == full_name
-                ):
-                    return candidate
+        if member.scope == package:
+            member.import_from_location()
+        for candidate in member.module_dict.values():
+            if (
+                getattr(candidate, '__qualname__', None) == last
+                and f'{candidate.__module__}.{last}' == full_name
+            ):
+                return candidate
     return None
 
 

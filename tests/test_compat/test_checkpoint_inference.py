@@ -9,7 +9,22 @@ import sys
 import pytest
 from mmengine.config import Config
 from mmengine.fileio import get_text, load
-from mmengine.registry import MODELS, registry
+from mmengine.registry import (
+    DATASETS,
+    FUNCTIONS,
+    HOOKS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    RUNNERS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+    WEIGHT_INITIALIZERS,
+    Registry,
+    registry,
+)
 from mmengine.runner import CheckpointLoader
 
 from cankd_mm.checkpoint.inference_config import without_paths
@@ -35,6 +50,71 @@ def test_only_what_is_registered_is_found(building):
     for name in ('os.getcwd', 'os', 'mmengine.rmtree', 'mmdet.apis.x'):
         assert MODELS.get(name) is None
         assert name in building.refused
+
+
+def test_a_registry_finds_nothing_of_another_kind(building):
+    from mmdet.evaluation import DumpProposals
+    from mmengine.hooks import EMAHook
+    from mmengine.runner import Runner
+
+    for cls in (DumpProposals, EMAHook, Runner):
+        path = f'{cls.__module__}.{cls.__name__}'
+        assert MODELS.get(path) is None
+        assert path in building.refused
+
+
+@pytest.mark.parametrize(
+    ('asked', 'name'),
+    [
+        (RUNNERS, 'Runner'),
+        (HOOKS, 'EMAHook'),
+        (METRICS, 'mmdet.DumpProposals'),
+        (VISBACKENDS, 'LocalVisBackend'),
+        (OPTIMIZERS, 'SGD'),
+        (Registry('a registry of nobody', scope='x'), 'X'),
+    ],
+)
+def test_an_inferencer_asks_only_the_registries_that_it_needs(
+    asked, name, building
+):
+    match = f"names '{name}' of the {asked.name} registry"
+    with pytest.raises(UnsafeCheckpointError, match=match):
+        asked.get(name)
+
+
+def test_all_that_an_inferencer_needs_is_found(building):
+    for asked, name in (
+        (DATASETS, 'mmdet.CocoDataset'),
+        (FUNCTIONS, 'pseudo_collate'),
+        (TASK_UTILS, 'mmdet.AnchorGenerator'),
+        (TRANSFORMS, 'mmdet.PackDetInputs'),
+        (VISUALIZERS, 'mmdet.DetLocalVisualizer'),
+        (WEIGHT_INITIALIZERS, 'Kaiming'),
+    ):
+        assert asked.get(name) is not None
+
+
+@pytest.mark.parametrize(
+    ('asked', 'name', 'library'),
+    [
+        (MODELS, 'mmdet.BertModel', 'Hugging Face'),
+        (MODELS, 'mmdet.ATSSVLFusionHead', 'Hugging Face'),
+        (MODELS, 'mmseg.TIMMBackbone', 'timm'),
+        (
+            MODELS,
+            'mmseg.models.backbones.timm_backbone.TIMMBackbone',
+            'timm',
+        ),
+        (TRANSFORMS, 'mmdet.RandomSamplingNegPos', 'Hugging Face'),
+        (TRANSFORMS, 'mmdet.Albu', 'albumentations'),
+        (TRANSFORMS, 'mmseg.Albu', 'albumentations'),
+    ],
+)
+def test_nothing_passes_names_on_to_other_libraries(
+    asked, name, library, building
+):
+    with pytest.raises(UnsafeCheckpointError, match=f'config on to {library}'):
+        asked.get(name)
 
 
 def test_anything_is_found_otherwise():

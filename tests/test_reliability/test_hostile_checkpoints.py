@@ -406,7 +406,54 @@ def detection_gadgets(mark: Path) -> dict[str, dict]:
             ]
         },
         'the folder of a visualizer': {'visualizer.save_dir': str(mark)},
+        **{
+            name: {'model': dict(_delete_=True, **options)}
+            for name, options in no_models(mark).items()
+        },
     }
+
+
+def no_models(mark: Path) -> dict[str, dict]:
+    """Registered classes that are no models, and make or remove folders.
+
+    Without ``keep_results`` the first removes its folder in the end; the
+    second removes what is in its folder.
+    """
+    metrics = 'evaluation.metrics'
+    return {
+        'a metric of mmseg': dict(
+            type=f'mmseg.{metrics}.citys_metric.CityscapesMetric',
+            output_dir=str(mark),
+            keep_results=True,
+        ),
+        'a metric of mmdet': dict(
+            type=f'mmdet.{metrics}.cityscapes_metric.CityScapesMetric',
+            outfile_prefix=str(mark),
+            format_only=True,
+        ),
+        'a metric that dumps': dict(
+            type=f'mmdet.{metrics}.dump_proposals_metric.DumpProposals',
+            output_dir=str(mark),
+        ),
+        'a runner': dict(
+            type='mmengine.runner.runner.Runner',
+            model=dict(type='mmdet.models.losses.accuracy.Accuracy'),
+            work_dir=str(mark),
+            default_scope='mmdet',
+            experiment_name=mark.name,
+            cfg=dict(note='a runner in a model'),
+        ),
+    }
+
+
+@pytest.fixture
+def cityscapes(monkeypatch) -> None:
+    """As if cityscapesscripts were installed."""
+    from mmdet.evaluation.metrics import cityscapes_metric
+    from mmseg.evaluation.metrics import citys_metric
+
+    monkeypatch.setattr(cityscapes_metric, 'HAS_CITYSCAPESAPI', True)
+    monkeypatch.setattr(citys_metric, 'CSEval', sys)
 
 
 def segmentation_gadgets(mark: Path) -> dict[str, dict]:
@@ -476,7 +523,7 @@ def offered(scope, model, gadgets, folder: Path):
 
 @pytest.mark.parametrize(('scope', 'model', 'gadgets'), CASES)
 def test_nothing_runs_that_the_config_in_a_checkpoint_names(
-    scope, model, gadgets, tmp_path, monkeypatch, record_property
+    scope, model, gadgets, tmp_path, monkeypatch, cityscapes, record_property
 ):
     monkeypatch.setattr(sys, 'path', [*sys.path, str(tmp_path)])
     monkeypatch.chdir(tmp_path)
@@ -498,7 +545,7 @@ def test_nothing_runs_that_the_config_in_a_checkpoint_names(
 
 @pytest.mark.parametrize(('scope', 'model', 'gadgets'), CASES)
 def test_the_same_configs_run_where_they_are_given(
-    scope, model, gadgets, tmp_path, monkeypatch
+    scope, model, gadgets, tmp_path, monkeypatch, cityscapes
 ):
     """A config that the user names is code; and the gadgets are no duds."""
     from cankd_mm.compat import checkpoint_inference
