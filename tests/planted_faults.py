@@ -39,10 +39,9 @@ class Plant:
 PLANTS = {
     'save: written under the final name': Plant(
         'cankd_mm/checkpoint/whole_file.py',
-        '    unfinished = Path(name)\n',
-        '    unfinished = path\n'
-        '    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC),'
-        ' descriptor)\n',
+        '        descriptor, unfinished = _open_unfinished(path)\n',
+        '        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC\n'
+        '        descriptor, unfinished = os.open(path, flags), path\n',
         'tests/test_reliability/test_crash_points.py -k epoch-0',
     ),
     'save: not flushed to the disk': Plant(

@@ -1,12 +1,21 @@
 """Weights are finite numbers."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+NON_FINITE_REMEDY = (
+    'A training that diverged or a damaged copy leaves such weights: take an '
+    'earlier checkpoint, or copy the file again'
+)
 _MOST_NAMED = 5
+# What torch raises for a tensor that it cannot check: without values yet, of
+# a layout or a number format without the operation.
+_UNCHECKABLE = (RuntimeError, TypeError, ValueError)
 
 
 class NonFiniteWeightsError(ValueError):
@@ -49,30 +58,32 @@ def non_finite_tensors(
     either. Otherwise a tensor is left out if it looks like a mask: zeros and
     infinities of one sign.
 
+    Never raises: what torch cannot check is left out, such as the parameters
+    of lazy modules.
+
     Args:
         state: Names and tensors; what is not a floating-point tensor with
             values is left out.
-        model: The model that the state belongs to, before it is loaded.
+        model: The model that the state belongs to, before it is loaded. A
+            key that it lacks is checked as without a model, since a module
+            may rename keys when it loads them.
     """
     own = {} if model is None else model.state_dict()
     found = []
     for name, value in state.items():
-        if _is_finite(value):
-            continue
-        counterpart = own.get(name)
-        if isinstance(counterpart, Tensor) and not counterpart.is_meta:
-            by_design = not _is_finite(counterpart)
-        else:
-            by_design = _is_mask(value)
-        if not by_design:
-            found.append(
-                NonFinite(
-                    name,
-                    int(value.isnan().sum()),
-                    int(value.isinf().sum()),
-                    value.numel(),
+        with contextlib.suppress(*_UNCHECKABLE):
+            value = _numbers(value)
+            if value is None or _is_finite(value):
+                continue
+            if not _is_by_design(value, own.get(name)):
+                found.append(
+                    NonFinite(
+                        name,
+                        int(value.isnan().sum()),
+                        int(value.isinf().sum()),
+                        value.numel(),
+                    )
                 )
-            )
     return found
 
 
@@ -119,21 +130,40 @@ def raise_non_finite(found: list[NonFinite], source: str) -> None:
         plural = 's' * (len(found) > 1)
         raise NonFiniteWeightsError(
             f'{source}: {len(found)} tensor{plural} with NaN or infinite '
-            f'weights: {describe(found)}; expected finite numbers. A '
-            'training that diverged or a damaged copy leaves such weights: '
-            'take an earlier checkpoint, or copy the file again'
+            f'weights: {describe(found)}; expected finite numbers. '
+            f'{NON_FINITE_REMEDY}'
         )
 
 
-def _is_finite(value: object) -> bool:
-    """Whether nothing is wrong; True of what cannot be looked at."""
+def _numbers(value: object) -> Tensor | None:
+    """Return a floating-point tensor that can be checked, None for others."""
     if (
         not isinstance(value, Tensor)
         or value.is_meta
+        or is_lazy(value)
         or not (value.is_floating_point() or value.is_complex())
     ):
-        return True
+        return None
+    # torch has no isfinite for the formats of one byte.
+    return value.float() if value.element_size() == 1 else value
+
+
+def _is_finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value).all())
+
+
+def _is_by_design(value: Tensor, own: object) -> bool:
+    """Return whether a tensor may hold infinity.
+
+    Args:
+        value: A tensor that is not finite.
+        own: The model's tensor of the same name, if there is one.
+    """
+    with contextlib.suppress(*_UNCHECKABLE):
+        own = _numbers(own)
+        if own is not None:
+            return not _is_finite(own)
+    return _is_mask(value)
 
 
 def _is_mask(value: Tensor) -> bool:

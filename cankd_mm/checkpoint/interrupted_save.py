@@ -12,7 +12,12 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import CheckpointLoader, Runner
 
-from cankd_mm.checkpoint.pending_removal import note_pending, pending_names
+from cankd_mm.checkpoint.checkpoint_names import is_checkpoint_name
+from cankd_mm.checkpoint.pending_removal import (
+    names_noted_in,
+    note_pending,
+    pending_names,
+)
 
 
 def finish_interrupted_save(hook: CheckpointHook, runner: Runner) -> None:
@@ -62,11 +67,10 @@ def replaced_names(hook: CheckpointHook, runner: Runner) -> list[str]:
         runner: Its message hub is what the checkpoint held. Names that are
             not those of a checkpoint of the hook are left out.
     """
-    before, _, after = hook.filename_tmpl.partition('{}')
     return [
         name
         for name in pending_names(runner.message_hub)
-        if name.endswith(after) and name.startswith((before, 'best_'))
+        if is_checkpoint_name(name, hook.filename_tmpl)
     ]
 
 
@@ -87,8 +91,10 @@ def _adopt_best(hook, runner, resumed: Path) -> list[str]:
         path = _best_of_this_step(hook, runner, key)
         if path is None or str(path) == recorded:
             continue
-        score = _score_of_successor(path, f'best_score{suffix}', resumed)
-        if score is None:
+        score = _score_of_successor(path, suffix, resumed, recorded)
+        if score is None or not _is_better(
+            hook, key, score, hub.get_info(f'best_score{suffix}')
+        ):
             continue
         hub.update_info(f'best_score{suffix}', score)
         hub.update_info(f'best_ckpt{suffix}', str(path))
@@ -116,18 +122,35 @@ def _best_of_this_step(hook, runner, key: str) -> Path | None:
     return Path(found[0]) if len(found) == 1 else None
 
 
-def _score_of_successor(path: Path, key: str, resumed: Path) -> float | None:
-    """The score of a best checkpoint that followed the resumed one."""
+def _score_of_successor(
+    path: Path, suffix: str, resumed: Path, recorded: str | None
+) -> float | None:
+    """The score of a best checkpoint that followed the resumed one.
+
+    Of an earlier run in the same folder it may have the same name. It is
+    older then, or replaces another file.
+    """
+    if path.stat().st_mtime_ns < resumed.stat().st_mtime_ns:
+        return None
     try:
         content = CheckpointLoader.load_checkpoint(
             str(path), map_location='cpu', logger='silent'
         )
         info = content['message_hub']['runtime_info']
-        last, score = Path(info['last_ckpt']).name, float(info[key])
+        last = Path(info['last_ckpt']).name
+        score = float(info[f'best_score{suffix}'])
     except Exception:
         # Not a file of this run; it stays where it is.
         return None
-    return score if last == resumed.name else None
+    follows = last == resumed.name and (
+        recorded is None or Path(recorded).name in names_noted_in(info)
+    )
+    return score if follows else None
+
+
+def _is_better(hook, key: str, score: float, recorded: float | None) -> bool:
+    rule = hook.is_better_than.get(key)
+    return recorded is None or rule is None or rule(score, recorded)
 
 
 def _remove_replaced(hook, runner, names: list[str], resumed: Path) -> None:

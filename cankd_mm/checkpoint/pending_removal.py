@@ -5,8 +5,9 @@ in between leaves it behind; the note, an entry of the message hub, lets the
 run that resumes from the checkpoint remove it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import MessageHub
 
@@ -30,7 +31,16 @@ def pending_names(hub: MessageHub) -> list[str]:
         hub: The runner's message hub. After a resume its content is that of
             a file, so anything but a bare name is left out.
     """
-    noted = hub.get_info(_KEY, [])
+    return names_noted_in(hub.runtime_info)
+
+
+def names_noted_in(runtime_info: Mapping[str, Any]) -> list[str]:
+    """Return the same from what a checkpoint holds of a message hub.
+
+    Args:
+        runtime_info: ``checkpoint['message_hub']['runtime_info']``.
+    """
+    noted = runtime_info.get(_KEY, [])
     if not isinstance(noted, list):
         return []
     return [

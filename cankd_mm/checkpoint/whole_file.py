@@ -9,8 +9,8 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,7 +31,8 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces ``path`` once it is whole.
 
     Args:
-        path: The final name. Its folder is made where it is missing.
+        path: The final name. Its folder is made where it is missing; of a
+            link, the file that it leads to is replaced.
 
     Yields:
         A binary file. Closing it is left to this function.
@@ -41,21 +42,22 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             there is no room for it, the free space; an earlier file under
             the same name is untouched.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A device or a pipe: there is nothing to replace.
+        with open(path, 'wb') as file:
+            yield file
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            prefix=f'.{path.name}.', suffix=_SUFFIX, dir=path.parent
-        )
+        descriptor, unfinished = _open_unfinished(path)
     except OSError as error:
         raise _named(error, path) from error
-    unfinished = Path(name)
     try:
         with os.fdopen(descriptor, 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _take_usual_permissions(unfinished)
         os.replace(unfinished, path)
     except BaseException as error:
         # First, so that its space counts as free.
@@ -121,6 +123,15 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _open_unfinished(path: Path) -> tuple[int, Path]:
+    """Make the temporary file, with the permissions of an ordinary one."""
+    unfinished = path.with_name(
+        f'.{path.name}.{secrets.token_hex(4)}{_SUFFIX}'
+    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
+    return os.open(unfinished, flags, 0o666), unfinished
+
+
 def _failed_write(error: BaseException) -> OSError | None:
     """The system's error where that is what kept a file from being whole."""
     if isinstance(error, OSError):
@@ -150,11 +161,3 @@ def _named(error: OSError, path: Path) -> OSError:
             'another folder (--work-dir for a training run)'
         )
     return type(error)(error.errno, f'{path} was not written: {reason}')
-
-
-def _take_usual_permissions(path: Path) -> None:
-    """Give a file the permissions of one that ``open`` makes."""
-    mask = os.umask(0)
-    os.umask(mask)
-    with contextlib.suppress(OSError):
-        path.chmod(0o666 & ~mask)

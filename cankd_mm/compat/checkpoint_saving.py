@@ -8,8 +8,9 @@ that is gone.
 
 Here:
 
-- what mmengine's local file backend writes, and ``last_checkpoint``, appears
-  whole or not at all (:mod:`cankd_mm.checkpoint.whole_file`);
+- what mmengine's ``save_checkpoint`` writes to a local disk, and
+  ``last_checkpoint``, appears whole or not at all
+  (:mod:`cankd_mm.checkpoint.whole_file`);
 - files are removed once everything that replaces them is on the disk. A
   checkpoint notes which ones these are, so that a resumed run removes what a
   killed one left (:mod:`cankd_mm.checkpoint.pending_removal`);
@@ -30,6 +31,7 @@ import contextlib
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,11 +76,16 @@ def needed() -> bool:
 
 def apply() -> None:
     """Makes files appear whole, and removes the ones they replace last."""
+    from mmengine import runner
     from mmengine.fileio import LocalBackend
     from mmengine.hooks import CheckpointHook, checkpoint_hook
+    from mmengine.runner import checkpoint
+    from mmengine.runner import runner as runner_module
 
-    LocalBackend.put = _put
-    LocalBackend.put_text = _put_text
+    LocalBackend.put = _whole_in_a_save(LocalBackend.put)
+    save_checkpoint = _saving(checkpoint.save_checkpoint)
+    for module in (checkpoint, runner, runner_module):
+        module.save_checkpoint = save_checkpoint
     # `last_checkpoint` is the one file that the hook opens itself.
     checkpoint_hook.open = _open_whole
     for name in ('_save_checkpoint_with_step', '_save_best_checkpoint'):
@@ -91,18 +98,34 @@ def apply() -> None:
 # Writing
 
 
-def _put(self, obj: bytes, filepath: str | Path) -> None:
-    """Write bytes to a file, which appears whole or not at all."""
-    with whole_file(filepath) as file:
-        file.write(obj)
+_is_saving = ContextVar('is_saving', default=False)
 
 
-def _put_text(
-    self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
-) -> None:
-    """Write text to a file, which appears whole or not at all."""
-    with whole_file(filepath) as file:
-        file.write(obj.encode(encoding))
+def _saving(save_checkpoint: Callable) -> Callable:
+    """Wrap mmengine's function, whose files are to be whole."""
+
+    @functools.wraps(save_checkpoint)
+    def save(*args, **kwargs):
+        token = _is_saving.set(True)
+        try:
+            return save_checkpoint(*args, **kwargs)
+        finally:
+            _is_saving.reset(token)
+
+    return save
+
+
+def _whole_in_a_save(put: Callable) -> Callable:
+    """Wrap the local backend, which writes pictures and predictions, too."""
+
+    @functools.wraps(put)
+    def put_whole(self, obj: bytes, filepath: str | Path) -> None:
+        if not _is_saving.get():
+            return put(self, obj, filepath)
+        with whole_file(filepath) as file:
+            file.write(obj)
+
+    return put_whole
 
 
 def _open_whole(file, mode: str = 'r', *args, **kwargs):

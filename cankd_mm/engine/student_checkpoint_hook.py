@@ -1,5 +1,6 @@
 """Writes the student of every checkpoint as a checkpoint of its own."""
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 
+from cankd_mm.checkpoint.checkpoint_names import is_checkpoint_name
 from cankd_mm.checkpoint.interrupted_save import (
     replaced_names,
     resumed_checkpoint,
@@ -54,7 +56,8 @@ class StudentCheckpointHook(Hook):
         if last is None:
             return
         for checkpoint in last.parent.iterdir():
-            if student_path(checkpoint).is_file():
+            is_own = is_checkpoint_name(checkpoint.name, hook.filename_tmpl)
+            if is_own and student_path(checkpoint).is_file():
                 self._exported[checkpoint] = None
         # The run was stopped before it removed a student, or before it wrote
         # one.
@@ -96,11 +99,11 @@ class StudentCheckpointHook(Hook):
         self._remove_orphans()
 
     def _try_to_export(self, checkpoint: Path) -> None:
-        saved = checkpoint.stat().st_mtime_ns
-        if self._exported.get(checkpoint) == saved:
-            return
         student = student_path(checkpoint)
         try:
+            saved = checkpoint.stat().st_mtime_ns
+            if self._exported.get(checkpoint) == saved:
+                return
             export_student(checkpoint, student)
         except Exception as error:
             # Training is worth more than this copy.
@@ -120,7 +123,9 @@ class StudentCheckpointHook(Hook):
         """Remove the student files whose checkpoints are gone."""
         for checkpoint in list(self._exported):
             if not checkpoint.exists():
-                student_path(checkpoint).unlink(missing_ok=True)
+                # It stays where it cannot be removed.
+                with contextlib.suppress(OSError):
+                    student_path(checkpoint).unlink(missing_ok=True)
                 del self._exported[checkpoint]
 
 

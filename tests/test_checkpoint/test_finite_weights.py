@@ -87,3 +87,60 @@ def test_loading_reports_what_is_not_finite():
     with pytest.raises(NonFiniteWeightsError, match="^checkpoint='a.pth': 1 "):
         report.require_finite()
     load_state(Masked(), Masked().state_dict(), '').require_finite()
+
+
+def test_tensors_that_do_not_reach_the_model_may_be_nan():
+    nan = torch.full((2,), torch.nan)
+    state = dict(Masked().state_dict(), auxiliary=nan)
+    report = load_state(Masked(), state, '')
+    assert report.unexpected == ['auxiliary'] and report.non_finite == []
+    report = load_state(Masked(), dict(weight=torch.full((3,), torch.nan)), '')
+    assert [name for name, *_ in report.mis_shaped] == ['weight']
+    assert report.non_finite == []
+
+
+class Renamed(Masked):
+    """Reads a key of an older version."""
+
+    def _load_from_state_dict(self, state_dict, *args) -> None:
+        state_dict['weight'] = state_dict.pop('old')
+        super()._load_from_state_dict(state_dict, *args)
+
+
+def test_tensors_that_are_renamed_when_loaded_are_checked():
+    state = dict(Masked().state_dict())
+    del state['weight']
+    state['old'] = torch.full((2,), torch.nan)
+    report = load_state(Renamed(), state, '')
+    assert not report.unexpected and not report.missing
+    assert [tensor.name for tensor in report.non_finite] == ['old']
+
+
+# --------------------------------------------------- what torch cannot check
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        nn.UninitializedParameter(),
+        nn.UninitializedBuffer(),
+        torch.tensor([1.0, torch.nan]).to_sparse(),
+        torch.tensor([1.0, torch.nan], device='meta'),
+    ],
+    ids=['parameter', 'buffer', 'sparse', 'meta'],
+)
+def test_tensors_that_cannot_be_checked_are_left_out(value):
+    good = torch.ones(2)
+    assert non_finite_tensors(dict(x=value, good=good)) == []
+    # Nor are they a measure.
+    model = nn.Module()
+    model.state_dict = lambda: dict(x=value)
+    (found,) = non_finite_tensors(dict(x=good * torch.nan), model)
+    assert found.name == 'x'
+
+
+@pytest.mark.parametrize('dtype', [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_float8_is_checked(dtype):
+    state = dict(x=torch.tensor([0.5, torch.nan]).to(dtype))
+    assert [str(t) for t in non_finite_tensors(state)] == ['x (1 NaN of 2)']
+    assert non_finite_tensors(dict(x=torch.ones(2).to(dtype))) == []

@@ -84,3 +84,19 @@ def test_leftovers_of_killed_processes(tmp_path):
         (tmp_path / name).write_bytes(b'')
     assert [p.name for p in leftovers(tmp_path)] == sorted(names)
     assert leftovers(tmp_path / 'none') == []
+
+
+def test_link_keeps_leading_to_the_file(tmp_path):
+    (tmp_path / 'link').symlink_to(tmp_path / 'file')
+    save_whole({}, tmp_path / 'link')
+    assert (tmp_path / 'link').is_symlink()
+    assert (tmp_path / 'file').is_file()
+
+
+def test_pipe_is_written_through(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    reader = os.open(tmp_path / 'pipe', os.O_RDONLY | os.O_NONBLOCK)
+    write_text_whole('text', tmp_path / 'pipe')
+    assert os.read(reader, 10) == b'text'
+    os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)

@@ -7,7 +7,6 @@ there are.
 """
 
 import builtins
-import functools
 import os
 import signal
 import sys
@@ -118,17 +117,18 @@ def _watch(steps: _Steps) -> None:
     paths: dict[int, str] = {}
     sys.addaudithook(audit)
     fsync, fdopen, open_ = os.fsync, os.fdopen, builtins.open
-    from tempfile import mkstemp
+    open_descriptor = os.open
 
-    @functools.wraps(mkstemp)
-    def watched_mkstemp(*args, **kwargs):
-        if 'dir' in kwargs and steps.concerns(
-            os.path.join(kwargs['dir'], kwargs.get('prefix') or '')
-        ):
-            steps('make', kwargs['prefix'])
-        descriptor, path = mkstemp(*args, **kwargs)
-        paths[descriptor] = path
-        return descriptor, path
+    def watched_descriptor(path, flags, *args, **kwargs):
+        makes = flags & os.O_CREAT and steps.concerns(path)
+        if makes:
+            steps('make', path)
+        descriptor = open_descriptor(path, flags, *args, **kwargs)
+        # Numbers are used again.
+        paths.pop(descriptor, None)
+        if makes:
+            paths[descriptor] = str(path)
+        return descriptor
 
     def watched_fdopen(descriptor, *args, **kwargs):
         file = fdopen(descriptor, *args, **kwargs)
@@ -151,10 +151,8 @@ def _watch(steps: _Steps) -> None:
             steps('flush', path)
         return fsync(descriptor)
 
-    import tempfile
-
-    tempfile.mkstemp = watched_mkstemp
-    os.fdopen, os.fsync, builtins.open = (
+    os.open, os.fdopen, os.fsync, builtins.open = (
+        watched_descriptor,
         watched_fdopen,
         watched_fsync,
         watched_open,
