@@ -17,10 +17,17 @@ The one primitive is the exclusive creation of a file, which NFS has too:
   created with different numbers at most one stays.
 - Only then the dead files are removed.
 
-Ages are differences of times that the file system gave (NFS: the server),
-because clocks of hosts differ. What no lock with a heartbeat can exclude is a
-process that stands still for longer than ``expiry`` and then goes on: it
-notices at its next heartbeat that it was replaced, and logs an error.
+A holder that cannot be looked up is dead once its file was watched, by the
+clock of the process that watches, and its time did not change. The times of
+files are compared for equality only: where the clients of a file system set
+them (Lustre, GPFS, SMB, FUSE), they come from clocks that differ. A file that
+looks old is therefore watched, too; for a shorter time.
+
+What no lock with a heartbeat can exclude is a process that stands still for
+longer than ``expiry`` and then goes on: it notices at its next heartbeat that
+it was replaced, and logs an error. ``expiry`` is many intervals, because one
+long call of a C function that keeps the GIL (``json.load`` of gigabytes)
+stops the heartbeat, too.
 
 ``filelock`` has the same idea as ``SoftFileLease``, from version 4 and Python
 3.11 on only. ``flufl.lock`` requires hard links and the clocks of all hosts
@@ -31,13 +38,13 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import random
 import re
 import shlex
 import socket
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -47,6 +54,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from cankd_mm.engine.runner.file_system_time import file_system_time
 from cankd_mm.engine.runner.process_identity import (
     process_start,
     visible_processes,
@@ -55,6 +63,8 @@ from cankd_mm.engine.runner.process_identity import (
 # Seconds between two heartbeats, and without one until a holder is dead.
 INTERVAL = 5.0
 EXPIRY = 60.0
+# Heartbeats that are waited for where the last one seems older than that.
+_MISSED = 3
 _NAME = re.compile(r'\.training\.lock\.(\d+)')
 # A file system that cannot create exclusively, rather than one that is full
 # or must not be written.
@@ -116,7 +126,8 @@ class WorkDirLock:
         work_dir: The folder; made where it is missing.
         interval: Seconds between two heartbeats.
         expiry: Seconds without a heartbeat until a holder on another host is
-            taken for dead. On the same host its process is looked up.
+            taken for dead. At least three intervals of them are watched. On
+            the same host its process is looked up.
 
     Examples:
         >>> lock = WorkDirLock('work_dirs/cankd_retinanet')
@@ -141,8 +152,10 @@ class WorkDirLock:
         """Take the work dir, from a dead holder too.
 
         Returns within milliseconds where the work dir is free or its holder
-        is a process of the same host. A holder on another host is watched
-        until its next heartbeat, or until ``expiry`` seconds without one.
+        is a process that can be looked up: on Linux one of the same host, or
+        of the same container. Any other is watched until its next heartbeat.
+        It is dead after ``expiry`` seconds without one, or after three
+        intervals where its last heartbeat seems to be older than ``expiry``.
 
         Args:
             force: Take it from a living holder as well.
@@ -253,8 +266,16 @@ class WorkDirLock:
         Returns:
             How that is known, or None for a living one.
         """
-        start, first = time.monotonic(), lock.renewed
-        age = (self._now() - first) / 1e9
+        first, pause = lock.renewed, self.interval / 10
+        age = (file_system_time(self.work_dir) - first) / 1e9
+        # The age may be the difference of two hosts' clocks: it never is the
+        # reason.
+        watch = _MISSED * self.interval
+        if age <= self.expiry:
+            watch = max(watch, self.expiry)
+        # Counted in looks: while this process or the file system stands
+        # still, the holder's heartbeats may as well.
+        looks = math.ceil(watch / pause)
         is_announced = False
         while True:
             sees = lock.holder.get('sees')
@@ -265,35 +286,23 @@ class WorkDirLock:
                 if started != lock.holder.get('process_start'):
                     return 'that number belongs to another process by now'
                 return None
-            silence = age + time.monotonic() - start
-            if silence > self.expiry:
-                return f'no heartbeat for {silence:.0f} s'
+            if looks == 0:
+                return f'no heartbeat for {max(age, 0) + watch:.0f} s'
             if lock.holder and not is_announced:
                 is_announced = True
                 print_log(
                     f'work dir {self.work_dir}: held by {lock}; looking for '
-                    f'a heartbeat for up to {self.expiry - silence:.0f} s',
+                    f'a heartbeat for up to {looks * pause:.0f} s',
                     logger='current',
                 )
-            time.sleep(self.interval / 10)
+            time.sleep(pause)
+            looks -= 1
             again = _Lock.read(lock.path)
             if again is None:
                 return 'it has just ended'
             if again.renewed != first and again.holder:
                 return None
             lock = again
-
-    def _now(self) -> int:
-        """Return the file system's time, in nanoseconds."""
-        # Of a name that the next start removes, should this one be killed.
-        descriptor, name = tempfile.mkstemp(
-            prefix='.training.lock.', suffix='.unfinished', dir=self.work_dir
-        )
-        try:
-            return os.fstat(descriptor).st_mtime_ns
-        finally:
-            os.close(descriptor)
-            os.unlink(name)
 
     def _is_own(self, path: Path) -> bool:
         lock = _Lock.read(path)

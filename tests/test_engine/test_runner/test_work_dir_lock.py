@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -131,9 +132,12 @@ def test_a_number_that_was_given_again_does_not_keep_a_lock(tmp_path):
 
 
 def test_another_host_without_a_heartbeat_is_replaced(tmp_path):
-    write_lock(tmp_path, age=work_dir_lock.EXPIRY + 1)
-    lock = WorkDirLock(tmp_path)
+    write_lock(tmp_path, age=61)
+    # A heartbeat that seems to be old is waited for, but not until expiry.
+    lock = WorkDirLock(tmp_path, interval=0.05, expiry=60)
+    start = time.monotonic()
     (note,) = lock.acquire()
+    assert time.monotonic() - start >= 3 * 0.05
     assert 'far-away' in note and 'no heartbeat for 61 s' in note
     assert holder_of(tmp_path)['process'] == os.getpid()
     lock.release()
@@ -159,15 +163,58 @@ def test_another_host_is_refused_at_its_next_heartbeat(tmp_path, monkeypatch):
     first.release()
 
 
-def test_clocks_of_hosts_may_differ(tmp_path, monkeypatch):
-    write_lock(tmp_path, age=work_dir_lock.EXPIRY + 1)
-    # This one's is an hour ahead.
+@pytest.mark.parametrize('offset', [3600, -3600], ids=['behind', 'ahead'])
+def test_a_living_holder_may_have_another_clock(offset, tmp_path):
+    # Its own clock sets the time of its file, as on Lustre, SMB or FUSE.
+    path, ended = write_lock(tmp_path, age=offset), threading.Event()
+
+    def beat():
+        while not ended.wait(0.1):
+            then = time.time() - offset
+            os.utime(path, (then, then))
+
+    beats = threading.Thread(target=beat)
+    beats.start()
+    try:
+        with pytest.raises(WorkDirInUseError):
+            WorkDirLock(tmp_path, interval=0.5, expiry=30).acquire()
+    finally:
+        ended.set()
+        beats.join()
+    assert lock_files(tmp_path) == [path.name]
+
+
+def test_this_hosts_clock_does_not_count(tmp_path, monkeypatch):
+    write_lock(tmp_path)
     ahead = time.time() + 3600
     monkeypatch.setattr(time, 'time', lambda: ahead)
-    lock = WorkDirLock(tmp_path)
-    (note,) = lock.acquire()
-    assert 'no heartbeat for 61 s' in note
+    lock = quick(tmp_path)
+    start = time.monotonic()
+    lock.acquire()
+    # Not the shorter watch of a file that seems to be old.
+    assert time.monotonic() - start >= 0.5
     lock.release()
+
+
+def test_a_watch_that_is_stopped_looks_again(tmp_path, monkeypatch):
+    # The process that watches stands still for longer than `expiry`, and so
+    # may the holder: both wait for the same file system, or their host
+    # sleeps.
+    path, sleep = write_lock(tmp_path), time.sleep
+    clock, sleeps = time.monotonic, []
+
+    def late_sleep(seconds):
+        sleep(seconds)
+        sleeps.append(seconds)
+        if len(sleeps) == 2:
+            os.utime(path)
+
+    monkeypatch.setattr(time, 'sleep', late_sleep)
+    monkeypatch.setattr(
+        time, 'monotonic', lambda: clock() + 3600 * len(sleeps)
+    )
+    with pytest.raises(WorkDirInUseError):
+        quick(tmp_path).acquire()
 
 
 def test_a_lock_that_is_being_written_is_waited_for(tmp_path):
@@ -207,7 +254,7 @@ def test_a_lock_of_the_same_name_is_not_taken_for_ones_own(tmp_path, logged):
 
 def race(work_dir, start, results) -> None:
     """Try once, and hold the work dir until every contender has tried."""
-    lock = WorkDirLock(work_dir)
+    lock = quick(work_dir)
     start.wait()
     try:
         lock.acquire()
@@ -225,7 +272,7 @@ def test_of_several_that_start_at_once_one_wins(stale, tmp_path):
         work_dir = tmp_path / str(number)
         if stale:
             work_dir.mkdir()
-            write_lock(work_dir, age=work_dir_lock.EXPIRY + 1)
+            write_lock(work_dir, age=61)
         start, results = context.Barrier(CONTENDERS), context.Queue()
         processes = [
             context.Process(target=race, args=(work_dir, start, results))
