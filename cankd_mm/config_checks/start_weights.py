@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cankd_mm.checkpoint.finite_weights import describe
+from cankd_mm.checkpoint.finite_weights import NON_FINITE_REMEDY, describe
 from cankd_mm.config_checks.examined_config import (
     ROLES,
     ExaminedConfig,
@@ -35,10 +35,6 @@ from cankd_mm.utils.config_walk import dicts
 
 _STUDENT_KEY = 'model.student_ckpt'
 _FINITE = 'finite numbers'
-_FINITE_REMEDY = (
-    'A training that diverged or a damaged copy leaves such weights: take '
-    'another checkpoint'
-)
 # Where mmseg's configs expect weights that its converters write.
 _CONVERTED = 'pretrain/'
 
@@ -133,7 +129,7 @@ def _content(
             f'{path!r}: NaN or infinite weights in '
             f'{describe(report.non_finite)}',
             _FINITE,
-            _FINITE_REMEDY,
+            NON_FINITE_REMEDY,
         )
     if not report.matched or len(report.mis_shaped) > len(report.matched):
         yield error(
@@ -161,6 +157,8 @@ def _pretrained(examined: ExaminedConfig) -> Iterator[Finding]:
         except FileNotFoundError as failure:
             if str(path).startswith(_CONVERTED):
                 yield info(key, f'there is no file {path} yet')
+            elif unused:
+                yield info(key, f'there is no file {path}: {unused}')
             else:
                 yield as_error(failure, key)
         except FAILURES as failure:

@@ -7,7 +7,12 @@ import torch
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from cankd_mm.checkpoint.finite_weights import describe, non_finite_tensors
+from cankd_mm.checkpoint.finite_weights import (
+    NON_FINITE_REMEDY,
+    NonFinite,
+    describe,
+    non_finite_tensors,
+)
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     ModelConfig,
@@ -67,8 +72,7 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     else:
         if state is not None:
             student = student_state_dict(state)
-            yield from _values(examined, student, path)
-            yield from _shapes_of(teacher, student, path)
+            yield from _content(examined, teacher, student, path)
 
 
 def _no_weights(examined: ExaminedConfig) -> Iterator[Finding]:
@@ -155,34 +159,44 @@ def _shapes(model) -> dict[str, torch.Size] | None:
 # -------------------------------------------------------------------- content
 
 
-def _values(
-    examined: ExaminedConfig, state: Mapping[str, Tensor], path: str
+def _content(
+    examined: ExaminedConfig,
+    teacher: ModelConfig,
+    state: Mapping[str, Tensor],
+    path: str,
 ) -> Iterator[Finding]:
-    """Finds weights that are not finite."""
-    found = non_finite_tensors(state)
+    """Compare the weights in a file to the teacher."""
+    model = teacher.on_meta
+    if model is None:
+        yield from _values(examined, non_finite_tensors(state), path)
+        return
+    with quiet():
+        # Copying to torch's meta device does nothing, and torch warns of it.
+        report = load_state(model, dict(state), path)
+    yield from _values(examined, report.non_finite, path)
+    yield from _shapes_of(teacher, report, path)
+
+
+def _values(
+    examined: ExaminedConfig, found: list[NonFinite], path: str
+) -> Iterator[Finding]:
+    """Report weights that are not finite."""
     if not found:
         return
-    # A teacher that is not listened to does no harm.
+    # A teacher that is not used does no harm.
     severity = warning if examined.model.get('distill_weight') == 0 else error
     yield severity(
         KEY,
         f'{path!r}: NaN or infinite weights in {describe(found)}',
         'finite numbers',
-        'A training that diverged or a damaged copy leaves such weights: '
-        'take another checkpoint',
+        NON_FINITE_REMEDY,
     )
 
 
 def _shapes_of(
-    teacher: ModelConfig, state: Mapping[str, Tensor], path: str
+    teacher: ModelConfig, report: LoadReport, path: str
 ) -> Iterator[Finding]:
-    """Compares the shapes in a file to the teacher's."""
-    model = teacher.on_meta
-    if model is None:
-        return
-    with quiet():
-        # Copying to torch's meta device does nothing, and torch warns of it.
-        report = load_state(model, dict(state), path)
+    """Compare the shapes in a file to the teacher's."""
     heads = class_counts(teacher.config)
     found = _classes_in(report, teacher, heads)
     if found is not None:

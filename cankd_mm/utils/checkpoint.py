@@ -58,8 +58,8 @@ class LoadReport:
             the smaller of the share of numbers and the share of tensors, so
             that neither a large head nor many small norms can be lost
             unnoticed. Running statistics count as weights.
-        non_finite: Tensors of the checkpoint that hold NaN or infinity and
-            that the model has with finite numbers.
+        non_finite: Tensors that were loaded, hold NaN or infinity, and that
+            the model had with finite numbers.
     """
 
     source: str
@@ -295,7 +295,9 @@ def load_state(
     model: nn.Module, state: dict[str, torch.Tensor], source: str
 ) -> LoadReport:
     """Loads what fits of a state dict and reports the rest."""
-    report = LoadReport(source, non_finite=non_finite_tensors(state, model))
+    report = LoadReport(source)
+    # Before loading, as it compares to the model's own values.
+    non_finite = non_finite_tensors(state, model)
     missing: list[str] = []
     unexpected: list[str] = []
 
@@ -330,6 +332,9 @@ def load_state(
         if name not in mis_shaped and not name.endswith('num_batches_tracked')
     ]
     report.unexpected = [name for name in unexpected if name not in mis_shaped]
+    # What does not reach the model does no harm.
+    left_out = mis_shaped.union(unexpected)
+    report.non_finite = [t for t in non_finite if t.name not in left_out]
     _measure(model, report, set(missing) | mis_shaped)
     return report
 

@@ -20,6 +20,8 @@ KEYS = {
 PRETRAINED = "init_cfg=dict(type='Pretrained', checkpoint={path!r})"
 TEACHER_KEY = 'model.teacher.init_cfg.checkpoint'
 BACKBONE_KEY = 'model.architecture.backbone.init_cfg.checkpoint'
+# Not read where model.teacher_ckpt and model.student_ckpt are given.
+UNUSED = (TEACHER_KEY, BACKBONE_KEY, 'model.architecture.pretrained')
 TEACHER_BODY = f'model = dict(teacher=dict({PRETRAINED}))'
 BACKBONE_BODY = f'model = dict(architecture=dict(backbone=dict({PRETRAINED})))'
 EVERY_KEY = f"""
@@ -62,9 +64,9 @@ def distillation(state) -> dict:
 
 @pytest.fixture
 def every_key(lint):
-    """Names one path under every key and returns the first errors, by key."""
+    """Name one path under every key and return the first errors, by key."""
 
-    def run(path) -> dict[str, str]:
+    def run(path, unused: tuple[str, ...] = ()) -> dict[str, str]:
         _, findings = lint(EVERY_KEY.format(path=path))
         pairs = [
             line.removeprefix('error    ').split(': ', 1)
@@ -72,19 +74,15 @@ def every_key(lint):
             if line.startswith('error')
         ]
         found = dict(reversed(pairs))
-        assert found.keys() >= {
-            *KEYS,
-            TEACHER_KEY,
-            BACKBONE_KEY,
-            'model.architecture.pretrained',
-        }
+        assert found.keys() >= {*KEYS, *UNUSED} - {*unused}
+        assert not found.keys() & {*unused}
         return found
 
     return run
 
 
 def test_file_that_is_not_there(every_key):
-    for text in every_key('no/where.pth').values():
+    for text in every_key('no/where.pth', unused=UNUSED).values():
         assert text.startswith("'no/where.pth': there is no file no/where.pth")
 
 
@@ -213,6 +211,18 @@ def test_weights_that_are_not_finite(lint, tmp_path, student_state, key):
     assert f'{name} (1 NaN of {size})' in finding
 
 
+@pytest.mark.parametrize('key', ['model.student_ckpt', 'model.teacher_ckpt'])
+def test_weights_that_the_model_lacks_may_be_nan(
+    lint, tmp_path, student_state, key
+):
+    state = dict(student_state)
+    if key == 'model.teacher_ckpt':
+        state = dict(torch.load(STUDENT[:-3] + '.pth')['state_dict'])
+    state['auxiliary_head.weight'] = torch.full((2,), torch.nan)
+    path = save(tmp_path / 'a.pth', state)
+    assert lint(KEYS[key].format(path=path)) == (0, [])
+
+
 def test_infinite_teacher_without_a_weight_is_a_warning(lint, tmp_path):
     state = torch.load(STUDENT[:-3] + '.pth')['state_dict']
     next(iter(state.values())).fill_(torch.inf)
@@ -247,6 +257,28 @@ def test_weights_of_a_part_of_the_student_are_not_used(
     )
     assert finding.startswith(f'info     {BACKBONE_KEY}: {path!r} is')
     assert 'model.student_ckpt' in finding
+
+
+def test_file_that_is_not_used_may_be_missing(lint, tmp_path, student_state):
+    path = save(tmp_path / 'a.pth', student_state)
+    for body, key, used in (
+        (TEACHER_BODY, TEACHER_KEY, 'model.teacher_ckpt'),
+        (BACKBONE_BODY, BACKBONE_KEY, 'model.student_ckpt'),
+    ):
+        body = body.format(path='/home/other/a.pth')
+        option = 'model.student_ckpt=' + path
+        assert lint(body, '--cfg-options', option) == (0, [])
+        _, findings = lint(body, '--verbose', '--cfg-options', option)
+        (finding,) = [f for f in findings if key in f]
+        assert finding.startswith(
+            f'info     {key}: there is no file /home/other/a.pth: '
+        )
+        assert finding.endswith(f'weights come from {used}')
+
+
+def test_missing_file_that_is_used_is_an_error(lint):
+    _, findings = lint(BACKBONE_BODY.format(path='/home/other/a.pth'))
+    assert findings[0].startswith(f'error    {BACKBONE_KEY}: ')
 
 
 def test_resumed_checkpoint_is_left_to_resuming(lint, tmp_path, student_state):
