@@ -16,6 +16,7 @@ from cankd_mm.datasets.inspection.errors import (
 )
 from cankd_mm.datasets.inspection.names import listed
 from cankd_mm.datasets.inspection.record import LoadingRecord
+from cankd_mm.datasets.inspection.steps import all_steps, loads_annotations
 
 _LISTS = dict(
     images=('id', 'file_name', 'width', 'height'),
@@ -33,14 +34,20 @@ def coco_wrappers(
     Args:
         dataset: A data set that reads its file with its ``COCOAPI``.
         record: Takes the counts.
-        training: Whether boxes are counted and annotations are required.
+        training: Whether boxes are counted, and annotations are required
+            where the pipeline loads them.
     """
     files = []
+    steps = list(all_steps(getattr(dataset, 'pipeline', None)))
+    # ``CocoDataset`` itself loads a list of images without labels, too.
+    names = [n for n in _LISTS if n != 'annotations']
+    if training and loads_annotations(steps):
+        names = list(_LISTS)
 
     def read(api):
         def read_file(*args, **kwargs):
             coco = api(*args, **kwargs)
-            _require_lists(coco.dataset, record, training)
+            _require_lists(coco.dataset, record, names)
             if training and _has_categories(coco.dataset):
                 files.append(coco)
             return coco
@@ -108,8 +115,7 @@ def coco_fault(path: str) -> str:
     return _faulty_entry(content)
 
 
-def _require_lists(content: dict, record: LoadingRecord, training: bool):
-    names = [n for n in _LISTS if training or n != 'annotations']
+def _require_lists(content: dict, record: LoadingRecord, names: list[str]):
     missing = _missing_lists(content, names)
     if missing:
         raise DataSetError(
@@ -127,12 +133,12 @@ def _missing_lists(content: dict, names: list[str]) -> str:
 
 def _has_categories(content: dict) -> bool:
     # Panoptic annotations have them one level down, captions not at all.
-    boxes = content['annotations']
+    boxes = content.get('annotations')
     return not boxes or 'category_id' in boxes[0]
 
 
 def _count_source(coco: Any, dataset: Any, record: LoadingRecord) -> None:
-    boxes, images = coco.dataset['annotations'], coco.imgs
+    boxes, images = coco.dataset.get('annotations') or [], coco.imgs
     names = {number: str(cat['name']) for number, cat in coco.cats.items()}
     # Names without a box are in the file too.
     record.source = Counter(dict.fromkeys(names.values(), 0))

@@ -23,6 +23,10 @@ from cankd_mm.datasets.inspection.errors import (
     unusual_content,
 )
 from cankd_mm.datasets.inspection.record import LoadingRecord
+from cankd_mm.datasets.inspection.steps import (
+    all_steps,
+    loads_no_annotations,
+)
 from cankd_mm.datasets.inspection.verdict import no_image
 from cankd_mm.datasets.inspection.voc import voc_wrappers
 from cankd_mm.utils.config_walk import data_sets
@@ -157,13 +161,11 @@ def _count(dataset: Any, record: LoadingRecord) -> None:
     items = dataset.data_list
     if not items:
         raise no_image(record, dataset)
-    pipeline = getattr(dataset, 'pipeline', None)
-    steps = getattr(pipeline, 'transforms', None) or ()
     with failure_noted(record):
         record.count(items)
-    if any(type(step).__name__ == 'LoadEmptyAnnotations' for step in steps):
-        # Images without labels of a semi-supervised training.
-        record.not_counted = 'its pipeline loads none (LoadEmptyAnnotations)'
+    steps = list(all_steps(getattr(dataset, 'pipeline', None)))
+    if loads_no_annotations(steps):
+        record.not_counted = 'its pipeline loads no annotations'
 
 
 def _naming(dataset: Any, record: LoadingRecord) -> Callable:

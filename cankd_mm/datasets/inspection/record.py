@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
+from operator import index
+from typing import Any
 
 #: How many examples of one fault a message shows.
 EXAMPLES = 3
@@ -100,11 +102,15 @@ class LoadingRecord:
         for label, count in Counter(labels).items():
             self.boxes[self.name_of(label)] += count
 
-    def name_of(self, label: int) -> str:
-        """Return the name behind a label."""
+    def name_of(self, label: Any) -> str:
+        """Return the name for a label, which any integer type may have."""
         names = self.numbered or self.classes
-        known = isinstance(label, int) and 0 <= label < len(names)
-        return names[label] if known else f'label {label}'
+        try:
+            number = index(label)
+        except TypeError:
+            number = -1
+        known = 0 <= number < len(names)
+        return names[number] if known else f'label {label}'
 
     def _add_degenerate(self, item: dict, instance: dict) -> None:
         self.degenerate += 1

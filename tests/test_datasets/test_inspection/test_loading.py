@@ -3,13 +3,16 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset, VOCDataset
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
+from mmengine.runner import Runner
 
 from cankd_mm.datasets.inspection import (
     LoadingRecord,
+    inspect_sample,
     judge,
     observed_loading,
     record_of,
@@ -206,17 +209,87 @@ def test_classes_outside_of_indices_are_no_reason_for_a_warning(root):
     assert not verdict.warnings
 
 
-def test_images_without_labels_of_semi_supervised_training(root):
-    pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='mmdet.LoadEmptyAnnotations'),
-    ]
-    data = data_runs.coco(
-        root, pipeline=pipeline, metainfo=dict(classes=('RBC',))
-    )
+def images_only(root, *steps: str, **kwargs):
+    """A data set whose pipeline loads no annotations."""
+    names = ('LoadImageFromFile', *steps, 'mmdet.PackDetInputs')
+    pipeline = [dict(type=name) for name in names]
+    return data_runs.coco(root, pipeline=pipeline, **kwargs)
+
+
+EMPTY = 'mmdet.LoadEmptyAnnotations'
+
+
+@pytest.mark.parametrize('steps', [(), (EMPTY,)])
+def test_images_without_labels_of_semi_supervised_training(root, steps):
+    data = images_only(root, *steps, metainfo=dict(classes=('RBC',)))
     verdict = judge(recorded(data))
     assert not verdict.errors
-    assert 'LoadEmptyAnnotations' in verdict.report[0]
+    assert 'its pipeline loads no annotations' in verdict.report[0]
+
+
+@pytest.mark.parametrize('steps', [(), (EMPTY,)])
+def test_a_list_of_images_needs_no_annotations(root, steps):
+    edited(root, lambda content: content.pop('annotations'))
+    (record,) = recorded(images_only(root, *steps))
+    assert record.images == 4
+    assert not judge([record]).errors
+
+
+def test_labeled_and_unlabeled_images_together(root):
+    """As in mmdet's semi-supervised configs."""
+    unlabeled = json.loads((root / 'train.json').read_text())
+    del unlabeled['annotations']
+    (root / 'unlabeled.json').write_text(json.dumps(unlabeled))
+    branches = dict(
+        type='mmdet.MultiBranch',
+        branch_field=['sup', 'unsup_teacher'],
+        unsup_teacher=[dict(type='mmdet.PackDetInputs')],
+    )
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type=EMPTY),
+        branches,
+    ]
+    loader = dict(
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(
+            type='mmdet.GroupMultiSourceSampler',
+            batch_size=2,
+            source_ratio=[1, 1],
+        ),
+        dataset=dict(
+            type='mmdet.ConcatDataset',
+            datasets=[
+                data_runs.coco(root),
+                data_runs.coco(
+                    root, ann_file='unlabeled.json', pipeline=pipeline
+                ),
+            ],
+        ),
+    )
+    with observed_loading(loader, 'train_dataloader', training=True):
+        loader = Runner.build_dataloader(loader)
+    parts = list(unwrapped(loader.dataset))
+    verdict = judge([record_of(part) for part in parts])
+    for part in parts:
+        sample = inspect_sample(part, 'key')
+        verdict.errors += sample.errors
+        verdict.warnings += sample.warnings
+    assert not verdict.errors and not verdict.warnings
+    assert 'pipeline loads no annotations' in verdict.report[1]
+
+
+def test_images_of_background_beside_others(root):
+    content = json.loads((root / 'train.json').read_text())
+    content['annotations'] = []
+    (root / 'background.json').write_text(json.dumps(content))
+    background = data_runs.coco(root, ann_file='background.json')
+    data = dict(
+        type='ConcatDataset', datasets=[data_runs.coco(root), background]
+    )
+    verdict = judge(recorded(data))
+    assert not verdict.errors and not verdict.warnings
 
 
 @DATASETS.register_module()
@@ -259,3 +332,13 @@ def test_other_data_are_loaded_as_ever(root):
     for record in kinds.values():
         assert record.not_counted
         assert not judge([record]).errors
+
+
+def test_labels_of_any_integer_type_have_names():
+    record = LoadingRecord(classes=('a', 'b'))
+    box = [0, 0, 5, 5]
+    labels = (np.int64(0), np.uint8(1), 1, 2, 0.5)
+    record.count(
+        [dict(instances=[dict(bbox=box, bbox_label=x) for x in labels])]
+    )
+    assert record.boxes == {'a': 1, 'b': 2, 'label 2': 1, 'label 0.5': 1}
