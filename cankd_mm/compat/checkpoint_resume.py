@@ -19,8 +19,8 @@ about it here. ``Runner.resume`` and ``FlexibleRunner.resume``:
 - ``optimizer``: into ``load_state_dict`` of the optimizer wrapper, and
   ``loss_scaler`` in it of the scaler; numbers and tensors;
 - ``param_schedulers``: written over the schedulers' attributes
-  (``__dict__.update``); an entry that would replace a method or the optimizer
-  is an error;
+  (``__dict__.update``); an entry that would replace a method, a property or
+  the optimizer is an error;
 - ``message_hub``: its three mappings are copied into the run's; other types,
   or histories that are not numbers, are an error.
 
@@ -30,7 +30,8 @@ The message hub after that:
   and ``experiment_name`` stay those of this run. ``epoch``, ``iter``,
   ``max_epochs``, ``max_iters``, ``loop_stage`` and ``dataset_meta`` are set
   anew by ``RuntimeInfoHook`` before the first iteration. ``best_score*`` are
-  compared with metrics: finite numbers, or left out with a warning.
+  compared with metrics: finite numbers, also in a tensor, or left out with a
+  warning, together with their ``best_ckpt*``, which is then not replaced.
   ``best_ckpt*``, ``last_ckpt`` and ``keep_ckpt_ids`` steer which files
   ``CheckpointHook`` removes and ``StudentCheckpointHook`` exports: see below.
   ``pending_removal`` and other lists of this package's hooks are bare names,
@@ -48,6 +49,9 @@ forgotten with a warning: the files stay, and so does ``best_score``. This is
 also what happens to a run directory that was moved, and to a run that is
 resumed in another work dir. ``keep_ckpt_ids`` keeps integers of at least 0.
 
+Not covered: the checkpoints of ``FlexibleRunner`` with DeepSpeed, which are
+folders and which DeepSpeed itself reads, by pickle.
+
 Upstream: no issue that we know of.
 
 Probe: whether ``CheckpointHook`` takes over ``best_ckpt`` of another folder.
@@ -56,10 +60,10 @@ Delete when: mmengine takes no path of a checkpoint, and checks the rest.
 """
 
 import functools
+import inspect
 import logging
 import math
 import re
-import string
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from numbers import Real
@@ -68,7 +72,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 
+from cankd_mm.checkpoint.checkpoint_names import checkpoint_pattern, folder_of
 from cankd_mm.compat.checkpoint_config import config_text_of
 
 # Entries of the message hub that are this run's own, whatever it resumes.
@@ -258,15 +264,30 @@ def _check_history(check: _Check, key: str, history: Any) -> None:
 
 def _drop_scores(info: dict, filename: str) -> None:
     for key in [key for key in info if str(key).startswith('best_score')]:
-        score = info[key]
-        is_number = isinstance(score, Real | np.bool_) and math.isfinite(score)
-        if not is_number:
-            del info[key]
-            _warn(
-                f"{filename}: message_hub['runtime_info'][{key!r}] is "
-                f'{_brief(score)}, expected a finite number. It is forgotten: '
-                'the next evaluation is the best one so far'
-            )
+        score = _finite(info[key])
+        if score is not None:
+            info[key] = score
+            continue
+        _warn(
+            f"{filename}: message_hub['runtime_info'][{key!r}] is "
+            f'{_brief(info[key])}, expected a finite number. It is '
+            'forgotten: the next evaluation is the best one so far, and '
+            'the checkpoint that was the best one stays'
+        )
+        del info[key]
+        info.pop(str(key).replace('score', 'ckpt', 1), None)
+
+
+def _finite(score: Any) -> Any:
+    """A score as a finite number, or None if it is none."""
+    try:
+        if isinstance(score, torch.Tensor | np.ndarray) and score.ndim == 0:
+            score = score.item()
+        is_number = isinstance(score, Real | np.bool_)
+        return score if is_number and math.isfinite(score) else None
+    # An integer out of the range of floats, a tensor without data.
+    except (ArithmeticError, RuntimeError, TypeError, ValueError):
+        return None
 
 
 def _check_schedulers(check: _Check, states: Any, runner: Any) -> None:
@@ -297,11 +318,24 @@ def _check_schedulers(check: _Check, states: Any, runner: Any) -> None:
                 check.that(
                     isinstance(key, str)
                     and key != 'optimizer'
-                    and not any(hasattr(cls, key) for cls in classes),
+                    and not any(_is_code(cls, key) for cls in classes),
                     f'{name}[...][{key!r}]',
                     state[key],
                     'no such entry, which replaces a part of the scheduler',
                 )
+
+
+def _is_code(cls: type, name: str) -> bool:
+    """Whether a class has a method or a property, not a value, of a name."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            found = vars(base)[name]
+            return (
+                callable(found)
+                or isinstance(found, classmethod)
+                or inspect.isdatadescriptor(found)
+            )
+    return False
 
 
 def _flat(schedulers: Any) -> Iterator[Any]:
@@ -321,7 +355,7 @@ def _in_own_folder(before_train: Callable) -> Callable:
     @functools.wraps(before_train)
     def forget_foreign_paths(self, runner) -> None:
         info = runner.message_hub.runtime_info
-        folder = _folder_of(self, runner)
+        folder = folder_of(self.out_dir, runner.work_dir)
         forgotten = {
             key: info.pop(key)
             for key in list(info)
@@ -349,19 +383,12 @@ def _is_path(key: Any) -> bool:
     return key == 'last_ckpt' or str(key).startswith('best_ckpt')
 
 
-def _folder_of(hook, runner) -> str:
-    """The folder that the hook is about to set as its ``out_dir``."""
-    if hook.out_dir is None or hook.out_dir == runner.work_dir:
-        return runner.work_dir
-    return '/'.join([str(hook.out_dir), Path(runner.work_dir).name])
-
-
 def _is_own(path: Any, folder: str, template: str, key: str) -> bool:
     """Whether a hook of this folder has written the file."""
     if not isinstance(path, str) or '\0' in path:
         return False
     directory, _, name = path.rpartition('/')
-    pattern = _pattern(template)
+    pattern = checkpoint_pattern(template).pattern
     if key != 'last_ckpt':
         pattern = rf'best_[^/\\]+_{pattern}'
     if not re.fullmatch(pattern, name):
@@ -373,14 +400,6 @@ def _is_own(path: Any, folder: str, template: str, key: str) -> bool:
         not found.is_symlink()
         and found.is_file()
         and found.resolve().parent == Path(folder).resolve()
-    )
-
-
-def _pattern(template: str) -> str:
-    """A regular expression of the names that a template gives to steps."""
-    return ''.join(
-        re.escape(text) + (r'\d+' if name is not None else '')
-        for text, name, _, _ in string.Formatter().parse(template)
     )
 
 

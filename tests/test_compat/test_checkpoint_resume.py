@@ -3,38 +3,28 @@
 Whole runs are in ``tests/test_reliability/test_hostile_checkpoints.py``.
 """
 
-import re
+import functools
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import _ParamScheduler
 from mmengine.runner import FlexibleRunner
 
 from cankd_mm.checkpoint.config_text import ConfigTextError
 from cankd_mm.compat import checkpoint_resume
 from cankd_mm.compat.checkpoint_resume import (
     ForeignCheckpointError,
+    _Check,
+    _check_schedulers,
+    _drop_scores,
     _is_own,
-    _pattern,
     _steps,
 )
 from tests.toy_run import Numbers, Toy
-
-
-@pytest.mark.parametrize(
-    ('template', 'name', 'fits'),
-    [
-        ('epoch_{}.pth', 'epoch_3.pth', True),
-        ('epoch_{}.pth', 'epoch_x.pth', False),
-        ('epoch_{}.pth', 'epoch_3xpth', False),
-        ('iter_{:06d}.pth', 'iter_000003.pth', True),
-        ('{}', '3', True),
-        ('{}', '..', False),
-    ],
-)
-def test_names_that_a_template_gives(template, name, fits):
-    assert bool(re.fullmatch(_pattern(template), name)) == fits
 
 
 def is_own(path, folder, key='best_ckpt'):
@@ -71,6 +61,18 @@ def test_a_path_on_a_storage_is_compared_as_text():
     assert not is_own('/tmp/best_a_epoch_1.pth', folder)
 
 
+@pytest.mark.parametrize('out_dir', ['s3://b/dir', 's3://b/dir/'])
+def test_the_files_of_a_run_on_a_storage_are_its_own(out_dir, logged):
+    info = dict(last_ckpt='s3://b/dir/run/epoch_1.pth')
+    runner = SimpleNamespace(
+        message_hub=SimpleNamespace(runtime_info=info),
+        work_dir='/work_dirs/run',
+    )
+    hook = CheckpointHook(out_dir=out_dir, filename_tmpl='epoch_{}.pth')
+    checkpoint_resume._in_own_folder(lambda *_: None)(hook, runner)
+    assert 'last_ckpt' in info and not logged
+
+
 @pytest.mark.parametrize(
     ('value', 'steps', 'warnings'),
     [
@@ -85,6 +87,94 @@ def test_a_path_on_a_storage_is_compared_as_text():
 def test_steps(value, steps, warnings, logged):
     assert _steps(value) == steps
     assert len(logged) == warnings
+
+
+@pytest.mark.parametrize(
+    ('score', 'found'),
+    [
+        (0.5, 0.5),
+        (np.float64(0.5), 0.5),
+        (np.array(0.5), 0.5),
+        (torch.tensor(0.5), 0.5),
+        (torch.tensor(3), 3),
+        (torch.tensor(float('nan')), None),
+        (torch.tensor(1j), None),
+        (torch.zeros(2), None),
+        (torch.zeros((), device='meta'), None),
+        (float('inf'), None),
+        (10**400, None),
+        ('0.5', None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize('metric', ['', '_acc'])
+def test_a_score_is_taken_over_or_forgotten_with_its_file(
+    score, found, metric, logged
+):
+    others = dict(best_ckpt_other='b', best_score_other=1.0)
+    info = {f'best_score{metric}': score, f'best_ckpt{metric}': 'a', **others}
+    _drop_scores(info, 'a.pth')
+    assert others.items() <= info.items()
+    if found is None:
+        assert info == others
+        assert len(logged) == 1
+    else:
+        assert info[f'best_score{metric}'] == found
+        assert isinstance(info[f'best_score{metric}'], int | float)
+        assert info[f'best_ckpt{metric}'] == 'a' and not logged
+
+
+class Halving(_ParamScheduler):
+    """With a default on the class, and each kind of code."""
+
+    gamma = 0.5
+
+    def __init__(self, optimizer, gamma=0.1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, 'lr')
+
+    def _get_value(self) -> list[float]:
+        return [
+            group['lr'] * self.gamma for group in self.optimizer.param_groups
+        ]
+
+    @functools.cached_property
+    def cached(self) -> int:
+        return 1
+
+    @property
+    def is_done(self) -> bool:
+        return False
+
+    @classmethod
+    def of_class(cls) -> None: ...
+
+    @staticmethod
+    def static() -> None: ...
+
+
+def check_scheduler(**others) -> None:
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+    scheduler = Halving(optimizer)
+    assert scheduler.cached == 1
+    _check_schedulers(
+        _Check('a.pth'),
+        [{**scheduler.state_dict(), **others}],
+        SimpleNamespace(param_schedulers=[scheduler]),
+    )
+
+
+def test_a_scheduler_may_have_defaults_on_its_class():
+    check_scheduler()
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['is_done', 'of_class', 'static', '_get_value', 'step', '__class__'],
+)
+def test_no_code_of_a_scheduler_is_replaced(name):
+    with pytest.raises(ForeignCheckpointError, match=name):
+        check_scheduler(**{name: 1})
 
 
 def test_needed_where_the_hook_takes_over_any_path(monkeypatch):

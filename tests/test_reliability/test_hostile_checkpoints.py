@@ -856,6 +856,18 @@ def test_a_best_score_that_is_no_number_is_forgotten(
     assert runner.message_hub.get_info('best_score') == 0.5
 
 
+def test_the_file_of_a_forgotten_score_stays(tmp_path):
+    work_dir = tmp_path / 'run'
+    toy_runner(work_dir, epochs=1).train()
+    content = torch.load(work_dir / 'epoch_1.pth', weights_only=False)
+    info = content['message_hub']['runtime_info']
+    best = Path(info['best_ckpt'])
+    file = with_info(content, tmp_path / 'a.pth', best_score=float('nan'))
+    resumed(file, work_dir)
+    assert best.exists()
+    assert (work_dir / 'best_acc_epoch_2.pth').exists()
+
+
 # ----------------------------------------------------------------------- tools
 
 
