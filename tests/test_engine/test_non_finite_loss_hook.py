@@ -127,12 +127,44 @@ def test_every_bad_iteration_is_logged(logged):
     ]
 
 
-def test_training_does_not_end_well_with_bad_losses():
+def test_bad_last_losses_with_finite_weights_are_a_warning(logged):
     run = Run(NonFiniteLossHook())
-    run.steps(1, NAN)
+    run.steps(1, NAN, INF)
     run.hook.after_train_epoch(run.runner)
-    with pytest.raises(NonFiniteLossError, match='the last losses of 1'):
+    run.hook.after_train(run.runner)
+    assert any(
+        'the last losses of 2 consecutive iterations' in line
+        for line in logged
+    )
+
+
+def test_training_that_ends_well_warns_of_nothing(logged):
+    run = Run(NonFiniteLossHook())
+    run.steps(1, 2)
+    run.hook.after_train(run.runner)
+    assert not logged
+
+
+def test_training_without_any_finite_loss_fails_at_its_end():
+    run = Run(NonFiniteLossHook())
+    run.steps(NAN, NAN)
+    with pytest.raises(NonFiniteLossError, match='all losses of 2 consec'):
         run.hook.after_train(run.runner)
+
+
+@pytest.mark.parametrize('last', [1, NAN])
+def test_training_does_not_end_with_weights_that_are_not_finite(last):
+    run = Run(NonFiniteLossHook())
+    run.runner.model.limits[1] = NAN  # not finite by design
+    run.steps(1, last)
+    run.runner.model.weight.data[1] = NAN
+    with pytest.raises(NonFiniteLossError, match=r'weight \(1 NaN of 3\)'):
+        run.hook.after_train(run.runner)
+
+
+def test_training_that_is_complete_when_resumed_ends_well():
+    run = Run(NonFiniteLossHook())
+    run.hook.after_train(run.runner)
 
 
 # ------------------------------------------------------------- checkpoints

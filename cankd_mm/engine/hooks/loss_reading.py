@@ -40,6 +40,9 @@ class LossReading:
     ) -> 'LossReading':
         """Start to copy the losses that a training step has returned.
 
+        Only CUDA copies in the background. Of another accelerator each
+        iteration waits for its losses.
+
         Args:
             runner: In ``after_train_iter``.
             data_batch: What the data loader gave.

@@ -1,4 +1,4 @@
-"""Stops a training that computes NaN."""
+"""Stop a training that computes NaN."""
 
 import logging
 from collections import deque
@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from torch import Tensor, nn
 
 from cankd_mm.checkpoint.finite_weights import describe, non_finite_tensors
 from cankd_mm.engine.hooks.loss_reading import LossReading
@@ -48,10 +49,12 @@ class NonFiniteLossError(RuntimeError):
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Stops training after consecutive iterations with a loss of NaN or inf.
+    """Stop training after consecutive iterations with a loss of NaN or inf.
 
     A checkpoint whose weights are not finite is not written, so that the last
-    good one stays. The error names iteration, losses, images and learning
+    good one stays. At the end of training the weights must be finite, and so
+    must one of the losses at least; fewer bad iterations than ``patience``
+    are a warning. The error names iteration, losses, images and learning
     rate. ``tools/train.py`` adds this hook to every run, with its default,
     unless the config has one.
 
@@ -81,6 +84,7 @@ class NonFiniteLossHook(Hook):
         self._unread: deque[LossReading] = deque()
         # Consecutive iterations whose losses are not finite.
         self._bad_count = 0
+        self._any_finite = False
         self._first_bad: LossReading | None = None
         self._last: LossReading | None = None
         self._last_checkpoint: str | None = None
@@ -88,11 +92,7 @@ class NonFiniteLossHook(Hook):
 
     def before_train(self, runner) -> None:
         """Note the tensors of the model that are not finite by design."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        found = non_finite_tensors(
-            dict(chain(model.named_parameters(), model.named_buffers()))
-        )
+        found = non_finite_tensors(_tensors(runner.model))
         self._never_finite = {tensor.name for tensor in found}
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
@@ -112,12 +112,31 @@ class NonFiniteLossHook(Hook):
         self._read()
 
     def after_train(self, runner) -> None:
-        """Raise if training ends with losses that are not finite."""
+        """Raise if training ends with weights or losses of NaN or infinity.
+
+        Bad losses of the last iterations, fewer than ``patience``, are a
+        warning if the weights are finite: mixed precision skips such steps.
+        """
         self._read()
-        if self._bad_count:
+        state = self._designed_finite(_tensors(runner.model))
+        found = non_finite_tensors(state)
+        if found:
             raise NonFiniteLossError(
-                self._report(f'the last {self._losses()}')
+                self._report(
+                    f'{len(found)} tensors of the model are not finite: '
+                    f'{describe(found)}'
+                )
             )
+        if not self._bad_count:
+            return
+        if not self._any_finite:
+            raise NonFiniteLossError(self._report(f'all {self._losses()}'))
+        print_log(
+            f'Training ends, and the last {self._losses()}. The weights are '
+            'finite.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Raise before weights that are not finite are written."""
@@ -149,6 +168,7 @@ class NonFiniteLossHook(Hook):
             reading = self._last = self._unread.popleft()
             if reading.is_finite():
                 self._bad_count, self._first_bad = 0, None
+                self._any_finite = True
                 continue
             self._bad_count += 1
             self._first_bad = self._first_bad or reading
@@ -191,3 +211,9 @@ class NonFiniteLossHook(Hook):
                     f'  images:\n{reading.image_list()}',
                 ]
         return '\n'.join([*lines, _REMEDIES])
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers under the names of the state dict."""
+    model = model.module if is_model_wrapper(model) else model
+    return dict(chain(model.named_parameters(), model.named_buffers()))
