@@ -88,7 +88,7 @@ def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
         kind = TeacherFault if role == 'teacher' else ValueError
         raise kind(
             f'the {role} failed on a random image of {size[0]}x{size[1]} '
-            f'pixels, which model.dry_run_size asks for: {error}\nSet '
+            f'pixels (model.dry_run_size): {error}\nSet '
             'model.dry_run_size=(height, width) to a size that both models '
             'take, or None to leave this check out'
         ) from error
@@ -108,7 +108,7 @@ def check_teacher(forward: RecordedForward) -> None:
             f"times in one forward of the teacher (mode 'tensor'), but "
             f'{forward.needed[name]} records are used. Either the module is '
             'never called (a ModuleList is not; name a module inside it), or '
-            'it runs in training alone, where a frozen teacher is never'
+            'it runs in training only, where a frozen teacher is never'
         )
 
 

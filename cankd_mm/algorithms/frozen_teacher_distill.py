@@ -97,8 +97,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         allow_random_teacher: Train with a teacher without weights. Pretrained
             backbones are not downloaded for it. Defaults to False.
         distill_weight: Factor on every distill loss. With 0 the teacher is
-            not used, and its faults are warnings. May be set between
-            iterations. Defaults to 1.0.
+            not used, and its faults are warnings; they are errors once the
+            weight is positive. May be set between iterations. Defaults to
+            1.0.
         teacher_dtype: ``None`` for the weights' own precision, 'bfloat16' or
             'float16'. Recorded features come out in float32 in any case.
         teacher_channels_last: Lay the teacher's tensors out channels-last,
@@ -208,6 +209,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self.distill_weight = distill_weight
             self.teacher_dtype = _TEACHER_DTYPES[teacher_dtype]
             self.teacher_channels_last = teacher_channels_last
+            # What was a warning because the weight was 0 at build time.
+            self._teacher_fault: str | None = None
             self._load_teacher(teacher_ckpt)
             if student_ckpt:
                 self._load_student(student_ckpt)
@@ -300,6 +303,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 it may not have yet.
         """
         if not self.distills:
+            if not may_vanish:
+                self._teacher_fault = self._teacher_fault or str(error)
             reason = 'model.distill_weight=0, so training does not use the'
             reason += ' teacher'
         elif may_vanish and not self.student.is_init:
@@ -493,6 +498,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         Raises:
             RuntimeError: A distill loss has no gradient for the student.
+            TeacherFault: ``distill_weight`` was 0 at build time, where a
+                fault of the teacher was a warning.
         """
         if not self.distills:
             return {
@@ -502,6 +509,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 ),
                 **add_prefix(self._zero_losses(), 'distill'),
             }
+        if self._teacher_fault:
+            raise dry_run.TeacherFault(self._teacher_fault)
         # The guard of the run looks at the losses.
         with values_unchecked():
             return self._distilled_loss(batch_inputs, data_samples)

@@ -173,12 +173,32 @@ def test_weight_of_0_makes_them_warnings(kind, teacher, warned, logged):
     data = model.data_preprocessor(tiny_models.segmentation_batch(), True)
     total, _ = model.parse_losses(model.train()(**data, mode='loss'))
     assert total.isfinite()
+    model.distill_weight = 1.0
+    for _ in range(2):
+        with pytest.raises(ValueError, match=warned):
+            model(**data, mode='loss')
+
+
+def test_teacher_without_fault_is_used_once_the_weight_is_positive():
+    config = _config(distill_weight=0.0)
+    config.teacher = _teacher()
+    model = MODELS.build(config)
+    model.init_weights()
+    model.distill_weight = 1.0
+    data = model.data_preprocessor(tiny_models.segmentation_batch(), True)
+    total, _ = model.parse_losses(model.train()(**data, mode='loss'))
+    assert total.isfinite()
 
 
 def test_weight_of_0_makes_a_file_with_nan_a_warning(tmp_path, logged):
     path = _saved(tmp_path)
-    MODELS.build(_config(teacher_ckpt=path, distill_weight=0.0))
+    model = MODELS.build(_config(teacher_ckpt=path, distill_weight=0.0))
     assert any(
         'model.teacher_ckpt' in line and '1 NaN of 1152' in line
         for line in logged
     )
+    model.init_weights()
+    model.distill_weight = 1.0
+    data = model.data_preprocessor(tiny_models.segmentation_batch(), True)
+    with pytest.raises(ValueError, match='1 NaN of 1152'):
+        model.train()(**data, mode='loss')
