@@ -112,6 +112,16 @@ def leftovers(folder: str | Path) -> list[Path]:
     )
 
 
+def final_name(leftover: Path) -> str:
+    """Return the name that an unfinished file would have got.
+
+    Args:
+        leftover: One of :func:`leftovers`.
+    """
+    name = leftover.name.removesuffix(_SUFFIX)
+    return name[1:].rpartition('.')[0]
+
+
 def flush_folder(folder: Path) -> None:
     """Make renames and removals in a folder last through a power failure."""
     # Not every system and file system can open or flush a folder.

@@ -1,5 +1,6 @@
 """Finds where a training writes its checkpoints."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
+
+from cankd_mm.checkpoint.checkpoint_names import (
+    checkpoint_pattern,
+    folder_of,
+    is_checkpoint_name,
+)
 
 # Of a template, with or without a format: {}, {:03d}.
 _NUMBER = re.compile(r'\{[^}]*\}')
@@ -32,12 +39,30 @@ class CheckpointPlace:
         folder = Path(self.folder)
         if '://' in self.folder or not folder.is_dir():
             return []
-        before, _, after = _NUMBER.sub('\n', self.template, 1).partition('\n')
-        pattern = re.compile(rf'{re.escape(before)}(\d+){re.escape(after)}')
+        pattern = checkpoint_pattern(self.template)
         found = (
             (pattern.fullmatch(path.name), path) for path in folder.iterdir()
         )
-        return [(int(match[1]), path) for match, path in found if match]
+        return [
+            # A template without a number names one file.
+            (int(match[1]) if pattern.groups else 0, path)
+            for match, path in found
+            if match
+        ]
+
+    def is_written(self, name: str) -> bool:
+        """Return whether a training with this hook writes such a file.
+
+        Args:
+            name: Of a checkpoint, a best one, or the student of one.
+        """
+        stem, suffix = os.path.splitext(name)
+        # `StudentCheckpointHook` names all of its files `.pth`.
+        of_student = stem.removesuffix('_student')
+        if suffix == '.pth' and of_student != stem:
+            suffix = os.path.splitext(self.template)[1]
+            stem = of_student
+        return is_checkpoint_name(stem + suffix, self.template)
 
     def __str__(self) -> str:
         """Name the files."""
@@ -74,9 +99,7 @@ def _place(hook: dict, work_dir: str) -> CheckpointPlace:
     unit = 'epoch' if hook.get('by_epoch', True) else 'iter'
     folder = str(work_dir)
     if hook.get('out_dir') is not None:
-        # As the hook puts it together.
-        name = Path(folder).resolve().name
-        folder = f'{str(hook["out_dir"]).rstrip("/")}/{name}'
+        folder = folder_of(hook['out_dir'], os.path.abspath(work_dir))
     return CheckpointPlace(
         folder, hook.get('filename_tmpl') or f'{unit}_{{}}.pth'
     )

@@ -6,15 +6,23 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from mmengine.config import Config
 
-from cankd_mm.checkpoint.whole_file import leftovers
-from cankd_mm.engine.runner.checkpoint_places import checkpoint_places
+from cankd_mm.checkpoint.whole_file import final_name, leftovers
+from cankd_mm.engine.runner.checkpoint_places import (
+    CheckpointPlace,
+    checkpoint_places,
+)
+from cankd_mm.engine.runner.file_system_time import file_system_time
 from cankd_mm.engine.runner.resume import Note
 from cankd_mm.engine.runner.work_dir_lock import WorkDirLock
 from cankd_mm.utils.command_line import rank
 
+# Seconds for which an unfinished file was not written to when it is certain
+# that no process is writing it.
+_OLD = 600
 # Signals that end a process by default.
 _ENDING = [
     getattr(signal, name)
@@ -55,12 +63,26 @@ def hold_work_dir(cfg: Config, force: bool = False) -> Iterator[list[Note]]:
 
 
 def _remove_leftovers(cfg: Config) -> list[Note]:
-    """Remove unfinished files; nobody else writes here."""
+    """Remove unfinished files that no process is writing.
+
+    The lock excludes other trainings from the work dir, so what a training
+    writes there is left by a killed one. Another file may be an export that
+    is being written, and a folder of ``out_dir`` may be shared by runs with
+    the same name: files that are not old stay.
+    """
+    places = checkpoint_places(cfg)
+    folders = dict.fromkeys(
+        [str(cfg.work_dir), *(place.folder for place in places)]
+    )
     notes = []
-    folders = dict.fromkeys(place.folder for place in checkpoint_places(cfg))
-    for folder in {str(cfg.work_dir): None, **folders}:
+    for folder in folders:
         for path in leftovers(folder):
             with contextlib.suppress(OSError):
+                is_own = os.path.samefile(folder, cfg.work_dir) and (
+                    _is_written(final_name(path), places)
+                )
+                if not is_own and not _is_old(path):
+                    continue
                 path.unlink()
                 notes.append(
                     (
@@ -70,6 +92,18 @@ def _remove_leftovers(cfg: Config) -> list[Note]:
                     )
                 )
     return notes
+
+
+def _is_written(name: str, places: list[CheckpointPlace]) -> bool:
+    """Return whether a training writes a file with this name."""
+    return name == 'last_checkpoint' or any(
+        place.is_written(name) for place in places
+    )
+
+
+def _is_old(path: Path) -> bool:
+    age = file_system_time(path.parent) - path.stat().st_mtime_ns
+    return age / 1e9 > _OLD
 
 
 @contextlib.contextmanager

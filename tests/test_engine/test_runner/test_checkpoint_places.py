@@ -6,7 +6,10 @@ import pytest
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 
-from cankd_mm.engine.runner.checkpoint_places import checkpoint_places
+from cankd_mm.engine.runner.checkpoint_places import (
+    CheckpointPlace,
+    checkpoint_places,
+)
 
 SAVING = dict(type='CheckpointHook')
 
@@ -75,3 +78,43 @@ def test_files_are_those_that_the_hook_would_write(template, tmp_path):
 def test_a_hook_of_a_library_that_is_not_imported_yet_counts():
     found = place(type='OtherCheckpointHook', by_epoch=False)
     assert found == 'a/run/iter_*.pth'
+
+
+@pytest.mark.parametrize(
+    'name, expected',
+    [
+        ('epoch_3.pt', True),
+        ('best_coco_bbox_mAP_epoch_3.pt', True),
+        ('epoch_3_student.pth', True),
+        ('best_mIoU_epoch_3_student.pth', True),
+        ('published.pth', False),
+        ('my_student.pth', False),
+        ('epoch_3.pth', False),
+    ],
+)
+def test_names_that_a_training_writes(name, expected):
+    place = CheckpointPlace('run', 'epoch_{}.pt')
+    assert place.is_written(name) == expected
+
+
+@pytest.mark.parametrize(
+    'work_dir, name', [('.', 'here'), ('link', 'link'), ('run/', 'run')]
+)
+def test_a_folder_is_named_as_the_hook_names_it(
+    work_dir, name, tmp_path, monkeypatch
+):
+    # After the absolute path of the work dir; links are not followed.
+    here = tmp_path / 'here'
+    (here / 'run').mkdir(parents=True)
+    (here / 'link').symlink_to('run')
+    monkeypatch.chdir(here)
+    hooks = dict(checkpoint=dict(SAVING, out_dir='far'))
+    cfg = Config(dict(work_dir=work_dir, default_hooks=hooks))
+    (found,) = checkpoint_places(cfg)
+    assert found.folder == f'far/{name}'
+
+
+def test_a_template_without_a_number_names_one_file(tmp_path):
+    (tmp_path / 'latest.pth').touch()
+    place = CheckpointPlace(str(tmp_path), 'latest.pth')
+    assert place.files() == [(0, tmp_path / 'latest.pth')]
