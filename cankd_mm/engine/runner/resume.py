@@ -5,8 +5,10 @@ removes checkpoints meanwhile. The others learn its choice once all processes
 are connected.
 """
 
+import contextlib
 import logging
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,12 +63,14 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
         cfg: With a ``work_dir``. Its ``resume`` and ``load_from`` are set.
             Where ``AUTO`` finds nothing, ``load_from`` stays: it is what a
             new training starts with.
-        requested: ``NEWEST`` or ``AUTO`` for the newest checkpoint in the
-            folders of the config's training that can be read, or a path.
+        requested: ``NEWEST`` or ``AUTO`` for the readable checkpoint that was
+            written last in the folders of the config's training, or a path.
+            Of a config with ``runner_type`` the path may be a folder, such as
+            DeepSpeed writes; the runner reads it.
 
     Returns:
-        What to report: the checkpoint and its progress, and which newer ones
-        were passed over and why.
+        What to report: the checkpoint and its progress, which ones were
+        passed over and why, and of which training others may be.
 
     Raises:
         NothingToResumeError: ``NEWEST`` finds nothing.
@@ -77,6 +81,9 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
     """
     if requested not in (NEWEST, AUTO):
         key = 'load_from' if requested == cfg.get('load_from') else '--resume'
+        if cfg.get('runner_type') and os.path.isdir(requested):
+            cfg.resume, cfg.load_from = True, requested
+            return [(logging.INFO, f'resumes from the folder {requested}')]
         path = find_checkpoint(requested, key)
         progress = _read_progress(requested, key)
         cfg.resume, cfg.load_from = True, path
@@ -90,7 +97,7 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
     if found is not None:
         path, progress = found
         cfg.resume, cfg.load_from = True, path
-        return notes + search.hints(progress) + [_chosen(path, progress)]
+        return notes + search.hints(path, progress) + [_chosen(path, progress)]
     if requested == AUTO:
         cfg.resume = False
         return [
@@ -113,11 +120,21 @@ def agree_on_resume(runner: Runner) -> None:
 
     Args:
         runner: Built, so that the processes are connected.
+
+    Raises:
+        FileNotFoundError: The choice is not on the disk of this process.
     """
     if get_world_size() > 1:
         choice = [(runner._resume, runner._load_from)]
         broadcast_object_list(choice)
-        runner._resume, runner._load_from = choice[0]
+        runner._resume, runner._load_from = is_resumed, path = choice[0]
+        if is_resumed and '://' not in path and not os.path.exists(path):
+            raise FileNotFoundError(
+                f'--resume: there is no {path} on this node '
+                f'({socket.gethostname()}), from which the first process goes '
+                'on. All nodes need the work dir on a shared disk, or a copy '
+                'of this file under the same path'
+            )
 
 
 @dataclass
@@ -126,42 +143,79 @@ class _Search:
 
     Attributes:
         passed_over: Files that cannot be resumed from, with the reasons.
+        recorded: Iteration and epoch of each checkpoint that has them.
     """
 
     cfg: Config
     passed_over: dict[str, str] = field(default_factory=dict)
+    recorded: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = checkpoint_places(self.cfg)
         self.last = self._last_checkpoint()
 
     def newest(self) -> tuple[str, tuple[int, int]] | None:
-        """Return the readable checkpoint with the most iterations."""
-        recorded = {path: recorded_progress(path) for path in self._files()}
-        # Few, and as a rule damaged, which shows at once. One that can be
-        # read all the same takes part with what it records.
-        for path, progress in recorded.items():
-            if progress is None:
-                recorded[path] = self._try(path)
-        candidates = [(p, path) for path, p in recorded.items() if p]
+        """Return the readable checkpoint that was written last.
+
+        It is the one that ``last_checkpoint`` names: files with more
+        iterations may be of an earlier training in the same folder. Only one
+        that was written later and has more iterations is newer: the run was
+        killed before it renewed ``last_checkpoint``. Where that names no
+        readable checkpoint, it is the one with the most iterations.
+        """
+        for path in self._files():
+            # Those without are few, and as a rule damaged, which shows at
+            # once. One that can be read all the same takes part.
+            progress = recorded_progress(path) or self._try(path)
+            if progress is not None:
+                self.recorded[path] = progress
+        candidates = [(p, path) for path, p in self.recorded.items()]
+        if self.last in self.recorded:
+            found = self._first_readable(
+                [item for item in candidates if self._is_newer(item[1])]
+            ) or self._first_readable([(self.recorded[self.last], self.last)])
+            if found is not None:
+                return found
+        return self._first_readable(candidates)
+
+    def _is_newer(self, path: str) -> bool:
+        """Return whether a checkpoint follows ``last_checkpoint``."""
+        with contextlib.suppress(OSError):
+            return (
+                self.recorded[path] > self.recorded[self.last]
+                and os.stat(path).st_mtime_ns > os.stat(self.last).st_mtime_ns
+            )
+        return False
+
+    def _first_readable(
+        self, candidates: list[tuple[tuple[int, int], str]]
+    ) -> tuple[str, tuple[int, int]] | None:
+        """Return the readable candidate with the most iterations."""
         for _, path in sorted(candidates, reverse=True):
+            if path in self.passed_over:
+                continue
             progress = self._try(path)
             if progress is not None:
                 return path, progress
         return None
 
-    def hints(self, progress: tuple[int, int]) -> list[Note]:
-        """Report a training that was started anew beside an older one."""
-        last = recorded_progress(self.last) if self.last else None
-        if last is None or last >= progress or self.last in self.passed_over:
+    def hints(self, path: str, progress: tuple[int, int]) -> list[Note]:
+        """Report files that seem to be of an earlier training."""
+        further = [
+            (found, other)
+            for other, found in self.recorded.items()
+            if found > progress and other not in self.passed_over
+        ]
+        if not further:
             return []
+        found, other = max(further)
         return [
             (
                 logging.WARNING,
-                f'the checkpoint written last, {self.last}, has fewer '
-                f'iterations ({last[0]}) than the chosen one '
-                f'({progress[0]}). If a second training was started in this '
-                f'work dir, --resume {self.last} goes on with that one',
+                f'{other} has more iterations ({found[0]}) than {path} '
+                f'({progress[0]}), but was not written after it: it seems to '
+                'be of an earlier training in this folder. If it is not, '
+                f'--resume {other} goes on with it',
             )
         ]
 

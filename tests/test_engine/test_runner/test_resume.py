@@ -2,6 +2,8 @@
 
 import logging
 import os
+import socket
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -174,14 +176,74 @@ def test_last_checkpoint_of_another_folder_does_not(cfg, run, tmp_path):
     assert cfg.load_from == str(run / 'epoch_1.pth')
 
 
-def test_older_files_with_more_iterations_are_pointed_out(cfg, run):
-    save(run / 'epoch_12.pth', 1200)
-    again = save(run / 'epoch_1.pth', 100)
-    (run / 'last_checkpoint').write_text(str(again))
-    notes = set_resume(cfg, NEWEST)
-    assert cfg.load_from == str(run / 'epoch_12.pth')
+def written(path, seconds: float):
+    """Set the time of a file, counted from a fixed moment."""
+    os.utime(path, (1e9 + seconds, 1e9 + seconds))
+    return path
+
+
+@pytest.fixture
+def two_trainings(run):
+    """Checkpoints of a whole training, and of a later one, still short."""
+    old = written(save(run / 'epoch_12.pth', 1200), 0)
+    new = written(save(run / 'epoch_1.pth', 100), 10)
+    (run / 'last_checkpoint').write_text(str(new))
+    return old, new
+
+
+@pytest.mark.parametrize('requested', [NEWEST, AUTO])
+def test_a_later_training_goes_on(cfg, two_trainings, requested):
+    old, new = two_trainings
+    notes = set_resume(cfg, requested)
+    assert (cfg.resume, cfg.load_from) == (True, str(new))
     (warning,) = texts(notes)
-    assert 'written last' in warning and f'--resume {again}' in warning
+    assert 'earlier training' in warning and f'--resume {old}' in warning
+
+
+def test_a_checkpoint_right_before_a_kill_is_newer(cfg, run, two_trainings):
+    # `last_checkpoint` was not renewed any more.
+    newer = written(save(run / 'epoch_2.pth', 200), 20)
+    set_resume(cfg, NEWEST)
+    assert cfg.load_from == str(newer)
+    damage(newer)
+    written(newer, 20)
+    notes = set_resume(cfg, NEWEST)
+    assert cfg.load_from == str(two_trainings[1])
+    assert 'passes over' in texts(notes)[0] and str(newer) in texts(notes)[0]
+
+
+@pytest.mark.parametrize('iteration, seconds', [(200, 5), (50, 20), (200, 10)])
+def test_more_iterations_and_a_later_time_are_both_needed(
+    cfg, run, two_trainings, iteration, seconds
+):
+    written(save(run / 'epoch_2.pth', iteration), seconds)
+    set_resume(cfg, NEWEST)
+    assert cfg.load_from == str(two_trainings[1])
+
+
+@pytest.mark.parametrize('is_gone', [False, True])
+def test_without_a_last_checkpoint_the_most_iterations_count(
+    cfg, two_trainings, is_gone
+):
+    old, new = two_trainings
+    new.unlink() if is_gone else damage(new)
+    notes = set_resume(cfg, NEWEST)
+    assert cfg.load_from == str(old)
+    (warning,) = texts(notes)
+    assert 'passes over' in warning and str(new) in warning
+
+
+def test_weights_of_a_last_checkpoint_may_be_damaged(cfg, two_trainings):
+    # Its progress can be read.
+    old, new = two_trainings
+    content = bytearray(new.read_bytes())
+    weights = torch.ones(3).numpy().tobytes()
+    start = content.index(weights)
+    content[start : start + len(weights)] = bytes(len(weights))
+    new.write_bytes(content)
+    notes = set_resume(cfg, NEWEST)
+    assert cfg.load_from == str(old)
+    assert len(texts(notes)) == 1
 
 
 def test_the_hooks_own_folder_is_searched(cfg, tmp_path):
@@ -262,3 +324,35 @@ def test_a_config_that_writes_no_checkpoints_has_none(cfg):
     cfg.default_hooks = dict(checkpoint=None)
     with pytest.raises(NothingToResumeError, match='no CheckpointHook'):
         set_resume(cfg, NEWEST)
+
+
+def test_a_folder_is_for_runners_that_can_read_one(cfg, run):
+    folder = run / 'epoch_1.pth'
+    folder.mkdir()
+    with pytest.raises(ValueError, match='folder'):
+        set_resume(cfg, str(folder))
+    cfg.runner_type = 'FlexibleRunner'
+    set_resume(cfg, str(folder))
+    assert (cfg.resume, cfg.load_from) == (True, str(folder))
+
+
+def test_a_choice_that_is_not_on_this_node_is_an_error(tmp_path, monkeypatch):
+    choice = (True, str(tmp_path / 'epoch_1.pth'))
+
+    def receive(objects):
+        objects[:] = [choice]
+
+    monkeypatch.setattr(resume, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(resume, 'broadcast_object_list', receive)
+    runner = SimpleNamespace(_resume=False, _load_from=None)
+    with pytest.raises(FileNotFoundError) as error:
+        resume.agree_on_resume(runner)
+    for part in (choice[1], socket.gethostname(), 'shared disk'):
+        assert part in str(error.value)
+    (tmp_path / 'epoch_1.pth').touch()
+    resume.agree_on_resume(runner)
+    assert (runner._resume, runner._load_from) == choice
+    # A new training, and an address.
+    for choice in ((False, None), (True, 's3://bucket/epoch_1.pth')):
+        resume.agree_on_resume(runner)
+        assert (runner._resume, runner._load_from) == choice
