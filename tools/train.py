@@ -43,9 +43,9 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const=NEWEST,
         metavar='PATH|auto',
-        help='go on from PATH, or without one from the newest readable '
-        'checkpoint of the work dir. An error if there is none; with auto a '
-        'new training starts then',
+        help='go on from PATH, or without one from the readable checkpoint '
+        'of the work dir that was written last. An error if there is none; '
+        'with auto a new training starts then',
     )
     parser.add_argument(
         '--force',
