@@ -13,7 +13,14 @@ from cankd_mm.datasets.inspection.named_pipeline import (
 )
 from cankd_mm.datasets.inspection.record import LoadingRecord
 from cankd_mm.datasets.inspection.sample import inspect_sample
-from cankd_mm.datasets.inspection.unwrap import unwrapped
+from cankd_mm.datasets.inspection.steps import (
+    box_filters,
+    loads_no_annotations,
+)
+from cankd_mm.datasets.inspection.unwrap import (
+    unwrapped,
+    unwrapped_with_steps,
+)
 from cankd_mm.datasets.inspection.verdict import Verdict, judge
 
 __all__ = [
@@ -21,10 +28,13 @@ __all__ = [
     'DataSetError',
     'LoadingRecord',
     'Verdict',
+    'box_filters',
     'inspect_sample',
     'judge',
+    'loads_no_annotations',
     'name_files_in_errors',
     'observed_loading',
     'record_of',
     'unwrapped',
+    'unwrapped_with_steps',
 ]

@@ -4,12 +4,7 @@ from typing import Any
 
 from mmengine.dataset import Compose
 
-from cankd_mm.datasets.inspection.errors import (
-    DataFileNotFound,
-    DataSetError,
-    brief,
-    unusual_content,
-)
+from cankd_mm.datasets.inspection.errors import DataSetError, unusual_content
 
 _PATHS = ('img_path', 'seg_map_path')
 
@@ -20,6 +15,8 @@ class NamedPipeline(Compose):
     Only a few files are opened before training; this is for the others. A
     mask that cannot be decoded would else end a run without its name.
 
+    Errors keep their type, because a data set may catch its own.
+
     Args:
         transforms (list): The steps, as ``Compose`` takes them.
     """
@@ -28,7 +25,7 @@ class NamedPipeline(Compose):
         """Apply the steps.
 
         Raises:
-            DataSetError: A step failed; the message names the files.
+            Exception: A step failed; the message names the files.
         """
         files = [str(data[name]) for name in _PATHS if data.get(name)]
         try:
@@ -36,14 +33,26 @@ class NamedPipeline(Compose):
         except Exception as error:
             if not files:
                 raise
-            message = f'{" with ".join(files)}: {brief(error)}'
+            place = f'while loading {" with ".join(files)}'
             for file in files:
                 unusual = unusual_content(file)
                 if unusual:
-                    message += f'; {file} is {unusual}'
-            is_missing = isinstance(error, FileNotFoundError)
-            kind = DataFileNotFound if is_missing else DataSetError
-            raise kind(message) from error
+                    place += f'; {file} is {unusual}'
+            if _add_to_message(error, place):
+                raise
+            # In the traceback, also where that of a worker process is text.
+            cause = DataSetError(place)
+            cause.__cause__ = error.__cause__
+            raise error from cause
+
+
+def _add_to_message(error: Exception, text: str) -> bool:
+    """Add to an error's message; report whether it has one that allows so."""
+    args = error.args
+    if not args or not isinstance(args[0], str) or str(error) != args[0]:
+        return False
+    error.args = (f'{args[0]} ({text})', *args[1:])
+    return True
 
 
 def name_files_in_errors(dataset: Any) -> None:

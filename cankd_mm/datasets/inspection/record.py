@@ -36,6 +36,7 @@ class LoadingRecord:
         numbered: The name behind each label, where the file decides it.
         degenerate: Boxes without a finite, positive size that are used.
         examples: The first few of them, in words.
+        box_filters: Steps of the pipelines that may remove such boxes.
     """
 
     key: str = ''
@@ -55,6 +56,7 @@ class LoadingRecord:
     numbered: tuple[str, ...] | None = None
     degenerate: int = 0
     examples: list[str] = field(default_factory=list)
+    box_filters: list[str] = field(default_factory=list)
 
     @property
     def unmatched(self) -> dict[str, int]:

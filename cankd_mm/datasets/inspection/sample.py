@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import takewhile
 from typing import Any
 
@@ -11,15 +11,21 @@ from PIL import Image, UnidentifiedImageError
 
 from cankd_mm.datasets.inspection.errors import brief, unusual_content
 from cankd_mm.datasets.inspection.record import EXAMPLES
+from cankd_mm.datasets.inspection.steps import is_own, own_steps
 from cankd_mm.datasets.inspection.verdict import Verdict
 from cankd_mm.utils.random_state import preserved_random_state
 
 #: How many images are opened.
 SIZE = 16
-_LIBRARIES = {'cankd_mm', 'mmcv', 'mmdet', 'mmengine', 'mmseg'}
 
 
-def inspect_sample(dataset: Any, key: str, size: int = SIZE) -> Verdict:
+def inspect_sample(
+    dataset: Any,
+    key: str,
+    size: int = SIZE,
+    also_ignored: Collection[int] = (),
+    untrained: Collection[int] | None = None,
+) -> Verdict:
     """Open a few images and masks with the data set's own loading steps.
 
     Random streams are left as they are; nothing of the data set changes.
@@ -28,6 +34,10 @@ def inspect_sample(dataset: Any, key: str, size: int = SIZE) -> Verdict:
         dataset: One data set, without those around it.
         key: Where the config has it.
         size: How many images to open.
+        also_ignored: Labels of masks that the model ignores, which need not
+            be the ``ignore_index`` of the data set.
+        untrained: Labels from which nothing of the model learns; by default
+            the data set's ``ignore_index``.
     """
     if not _has_items(dataset):
         return Verdict(report=[_not_looked_at(key, dataset, 'no items')])
@@ -37,6 +47,9 @@ def inspect_sample(dataset: Any, key: str, size: int = SIZE) -> Verdict:
             report=[_not_looked_at(key, dataset, 'no step loads images first')]
         )
     sample = _Sample(dataset, key, steps)
+    sample.ignored.update(also_ignored)
+    if untrained is not None:
+        sample.untrained = set(untrained)
     total = len(dataset)
     count = min(size, total)
     with preserved_random_state(devices=[]):
@@ -62,7 +75,8 @@ class _Sample:
         self.no_mask = 0
         meta = getattr(dataset, '_metainfo', None) or {}
         self.classes = meta.get('classes') or ()
-        self.ignore_index = getattr(dataset, 'ignore_index', 255)
+        self.ignored = {getattr(dataset, 'ignore_index', 255)}
+        self.untrained = set(self.ignored)
         self._reduces = getattr(dataset, 'reduce_zero_label', None)
 
     def open(self, index: int) -> None:
@@ -82,8 +96,8 @@ class _Sample:
                 return
             if results is None:
                 return
-            if not loads_mask and not self._is_whole(path):
-                return
+            if not loads_mask:
+                self._require_whole(path)
         image = results.get('img')
         if not isinstance(image, np.ndarray) or image.ndim not in (2, 3):
             return
@@ -105,32 +119,39 @@ class _Sample:
     def verdict(self, count: int) -> Verdict:
         """Return what there is to report."""
         verdict = Verdict()
-        custom = [
-            type(step).__name__
-            for step in _transforms(self.dataset)
-            if type(step).__module__.partition('.')[0] not in _LIBRARIES
-        ]
+        custom = own_steps(_transforms(self.dataset))
+        methods = _own_methods(self.dataset)
         for kind, examples in self.errors.items():
-            verdict.errors.append(self._text(kind, examples, count))
+            text = self._text(kind, examples, count)
+            if methods:
+                verdict.warnings.append(
+                    f'{text}. Not an error, because '
+                    f'{type(self.dataset).__name__} has its own '
+                    f'{", ".join(methods)}, which may load them otherwise'
+                )
+            else:
+                verdict.errors.append(text)
         for kind, examples in self.doubts.items():
             text = self._text(kind, examples, count)
-            if custom:
+            if custom or methods:
                 verdict.warnings.append(
                     f'{text}. Not an error, because pipeline has '
-                    f'{", ".join(custom)}, which may change masks'
+                    f'{", ".join(custom + methods)}, which may change masks'
                 )
             else:
                 verdict.errors.append(text)
         for kind, examples in self.warnings.items():
             verdict.warnings.append(self._text(kind, examples, count))
         if self.masks and self.masks == self.ignored_masks:
-            verdict.errors.append(
+            text = (
                 f'{self.key}.data_prefix.seg_map_path: all labels of all '
                 f'{self.masks} masks that were opened are ignore_index='
-                f'{self.ignore_index}. Expected labels 0 to '
+                f'{_numbers(self.untrained)}. Expected labels 0 to '
                 f'{len(self.classes) - 1}; look at the masks and at '
                 f'reduce_zero_label={self._reduces}'
             )
+            is_doubt = custom or methods
+            (verdict.warnings if is_doubt else verdict.errors).append(text)
         line = f'{self.key}: opened {count} of {len(self.dataset):,} images'
         if self.masks:
             seen = len(self.labels & set(range(len(self.classes))))
@@ -172,22 +193,30 @@ class _Sample:
             self._fail(
                 f'{what} that are not there; look at data_prefix and '
                 f'{name}_suffix',
-                str(path),
+                # A step may open other files, too.
+                f'{path}: {error}' if os.path.isfile(path) else str(path),
             )
             return
         unusual = unusual_content(path)
-        if unusual:
-            why = f'this is {unusual}'
-        else:
-            why = _damage(path) or brief(error)
-        self._fail(f'{what} that cannot be read', f'{path}: {why}')
+        why = f'this is {unusual}' if unusual else _damage(path)
+        if not why and _is_unidentified(path):
+            why = brief(error)
+        if why:
+            self._fail(f'{what} that cannot be read', f'{path}: {why}')
+            return
+        # Steps may need what a data set or the training adds to its items.
+        self._warn(
+            f'{what} that could not be looked at', f'{path}: {brief(error)}'
+        )
 
-    def _is_whole(self, path: str) -> bool:
-        """Find truncated images, which an older OpenCV fills with gray."""
+    def _require_whole(self, path: str) -> None:
+        """Find truncated images, which OpenCV may fill with gray."""
         damage = _damage(path)
         if damage:
-            self._fail('images that cannot be read', f'{path}: {damage}')
-        return not damage
+            self._warn(
+                'images that are damaged, but that the pipeline can load',
+                f'{path}: {damage}',
+            )
 
     def _look_at_mask(
         self, item: dict, image: np.ndarray, mask: np.ndarray
@@ -219,14 +248,14 @@ class _Sample:
         found = _labels_of(mask)
         self.masks += 1
         self.labels |= found
-        self.ignored_masks += found <= {self.ignore_index}
-        outside = found - {self.ignore_index} - set(range(len(self.classes)))
+        self.ignored_masks += found <= self.untrained
+        outside = found - self.ignored - set(range(len(self.classes)))
         if self.classes and outside:
             labels = ', '.join(map(str, sorted(outside)[:8]))
             self._doubt(
                 f'masks with labels outside of 0 to {len(self.classes) - 1} '
-                f'(classes) and {self.ignore_index} (ignore_index), after '
-                f'reduce_zero_label={self._reduces}',
+                f'(classes) and {_numbers(self.ignored)} (ignore_index), '
+                f'after reduce_zero_label={self._reduces}',
                 f'{path}: found {labels}{form.words}',
             )
 
@@ -272,6 +301,33 @@ def _damage(path: str) -> str:
     except (OSError, SyntaxError, ValueError) as error:
         return brief(error)
     return ''
+
+
+def _is_unidentified(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    try:
+        Image.open(path).close()
+    except UnidentifiedImageError:
+        return True
+    return False
+
+
+def _numbers(labels: set[int]) -> str:
+    return ', '.join(map(str, sorted(labels)))
+
+
+def _own_methods(dataset: Any) -> list[str]:
+    """Return the user's own methods that load an item, if any."""
+    found = []
+    for name in ('prepare_data', '__getitem__'):
+        method = getattr(type(dataset), name, None)
+        if method is not None and is_own(method):
+            found.append(name)
+    pipeline = getattr(dataset, 'pipeline', None)
+    if pipeline is not None and is_own(type(pipeline)):
+        found.append('pipeline')
+    return found
 
 
 def _labels_of(mask: np.ndarray) -> set[int]:

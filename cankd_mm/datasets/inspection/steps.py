@@ -32,7 +32,8 @@ def own_steps(steps: list) -> list[str]:
 
 def is_own(kind: Any) -> bool:
     """Return whether a class or function is the user's own."""
-    return kind.__module__.partition('.')[0] not in _LIBRARIES
+    module = getattr(kind, '__module__', None) or ''
+    return module.partition('.')[0] not in _LIBRARIES
 
 
 def loads_annotations(steps: list) -> bool:

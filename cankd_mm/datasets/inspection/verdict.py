@@ -42,7 +42,14 @@ def judge(records: Sequence[LoadingRecord]) -> Verdict:
     counted = [record for record in records if not record.not_counted]
     for record in counted:
         if record.degenerate:
-            verdict.errors.append(_degenerate(record))
+            text = _degenerate(record)
+            if record.box_filters:
+                verdict.warnings.append(
+                    f'{text}. Not an error, because pipeline has '
+                    f'{", ".join(record.box_filters)}, which may remove them'
+                )
+            else:
+                verdict.errors.append(text)
     if not counted:
         return verdict
     if not any(record.boxes for record in counted):

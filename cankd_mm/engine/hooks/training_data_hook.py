@@ -6,22 +6,27 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from cankd_mm.datasets.inspection import (
     LoadingRecord,
     Verdict,
+    box_filters,
     inspect_sample,
     judge,
+    loads_no_annotations,
     name_files_in_errors,
     observed_loading,
     record_of,
-    unwrapped,
+    unwrapped_with_steps,
 )
 from cankd_mm.datasets.inspection.errors import brief, failure_noted
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _KEY = 'train_dataloader.dataset'
+#: Of more items, no second count is made, for which other ranks wait.
+_COUNTED_AGAIN = 50_000
 
 
 @HOOKS.register_module()
@@ -62,7 +67,9 @@ class TrainingDataHook(Hook):
             return
         errors = ['']
         if is_main_process():
-            verdict = _look_at(loop, self.sample_size)
+            verdict = _look_at(
+                loop, self.sample_size, getattr(runner, 'model', None)
+            )
             _log(verdict)
             errors = ['\n'.join(verdict.errors)]
         # All ranks end: one that waits for another would wait for long.
@@ -111,8 +118,9 @@ def observe_data_loading(runner) -> None:
     runner.build_dataloader = build_dataloader
 
 
-def _look_at(loop: Any, sample_size: int) -> Verdict:
-    parts = _parts(loop)
+def _look_at(loop: Any, sample_size: int, model: Any = None) -> Verdict:
+    with_steps = _parts_with_steps(loop)
+    parts = [part for part, _ in with_steps]
     if not parts:
         return Verdict(
             report=[
@@ -120,11 +128,18 @@ def _look_at(loop: Any, sample_size: int) -> Verdict:
                 'at: it has no single data set'
             ]
         )
-    records = [record_of(part) or _count_again(part) for part in parts]
+    records = []
+    for part, steps in with_steps:
+        record = record_of(part) or _count_again(part, steps)
+        record.box_filters = box_filters(steps)
+        records.append(record)
+    ignored, untrained = _ignored_by(model)
     verdict = judge(records)
     for part, record in zip(parts, records, strict=True):
         try:
-            sample = inspect_sample(part, record.key, sample_size)
+            sample = inspect_sample(
+                part, record.key, sample_size, ignored, untrained
+            )
         except Exception as error:
             # Looking must not end a run that would train without it.
             sample = Verdict(
@@ -140,11 +155,39 @@ def _look_at(loop: Any, sample_size: int) -> Verdict:
 
 
 def _parts(loop: Any) -> list:
+    return [part for part, _ in _parts_with_steps(loop)]
+
+
+def _parts_with_steps(loop: Any) -> list:
     dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
-    return [] if dataset is None else list(unwrapped(dataset))
+    return [] if dataset is None else list(unwrapped_with_steps(dataset))
 
 
-def _count_again(dataset: Any) -> LoadingRecord:
+def _ignored_by(model: Any) -> tuple[set[int], set[int] | None]:
+    """Return the labels of masks that a model ignores.
+
+    Returns:
+        Those that any head or loss ignores, and those that every head of the
+        trained model ignores; None in place of the latter without such heads.
+    """
+    if is_model_wrapper(model):
+        model = model.module
+    # Of a distillation, the student.
+    model = getattr(model, 'architecture', model)
+    modules = list(model.modules()) if hasattr(model, 'modules') else []
+    found = [
+        (module, module.ignore_index)
+        for module in modules
+        if isinstance(getattr(module, 'ignore_index', None), int)
+    ]
+    heads = [
+        {label} for module, label in found if hasattr(module, 'num_classes')
+    ]
+    untrained = set.intersection(*heads) if heads else None
+    return {label for _, label in found}, untrained
+
+
+def _count_again(dataset: Any, steps: list) -> LoadingRecord:
     """Count the items of a data set that was not observed."""
     record = LoadingRecord(
         key=_KEY,
@@ -156,6 +199,16 @@ def _count_again(dataset: Any) -> LoadingRecord:
     )
     if not callable(getattr(dataset, 'get_data_info', None)):
         record.not_counted = f'{record.kind} has no get_data_info'
+        return record
+    if loads_no_annotations(steps):
+        record.not_counted = 'its pipeline loads no annotations'
+        return record
+    if len(dataset) > _COUNTED_AGAIN:
+        # One rank counts, and the others wait.
+        record.not_counted = (
+            f'it has {len(dataset):,} items, more than {_COUNTED_AGAIN:,}; '
+            'tools/train.py counts them while they are loaded'
+        )
         return record
     items = map(dataset.get_data_info, range(len(dataset)))
     with failure_noted(record):
