@@ -22,7 +22,7 @@ def fold_batch_norms(
     features: Callable[[], list[Tensor]],
     recorded: Collection[nn.Module] = (),
 ) -> int:
-    """Folds every batch norm that alone reads what a convolution returns.
+    """Fold each batch norm that is the only reader of a convolution.
 
     In evaluation mode a batch norm is a factor and an offset for each
     channel, which a convolution can have in its weights: a pass over every

@@ -76,7 +76,7 @@ class TeacherFault(ValueError):
 
 @contextmanager
 def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
-    """Says which model failed on which image, and how to go on.
+    """Name the model that failed, the image, and how to go on.
 
     Raises:
         TeacherFault: In place of whatever the teacher raised.

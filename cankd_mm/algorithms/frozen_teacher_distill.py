@@ -186,7 +186,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             raise ValueError(
                 f'model.teacher_ckpt={teacher_ckpt!r}: the teacher has no '
                 'weights. Name its checkpoint (a file, package::path or a '
-                'URL), or say model.allow_random_teacher=True'
+                'URL), or set model.allow_random_teacher=True'
             )
         # The student first: it takes from the random stream what it would
         # take without a teacher.
@@ -196,7 +196,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             for role, model in (('student', student), ('teacher', teacher)):
                 _check_sources(distiller.get(f'{role}_recorders'), model, role)
             super().__init__(
-                # Recorders are known in MMRazor's scope alone.
+                # Recorders are known in MMRazor's scope only.
                 distiller={'_scope_': 'mmrazor', **distiller},
                 teacher=teacher,
                 architecture=student,
@@ -271,7 +271,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher._is_init = True
 
     def _load_student(self, checkpoint: str) -> None:
-        # Head first as its config says, then whatever the checkpoint has.
+        # First as the config initializes it, then from the checkpoint.
         _drop_pretrained(self.student)
         self.student.init_weights()
         report = load_weights(self.student, checkpoint, 'model.student_ckpt')
@@ -396,12 +396,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 ):
                     student_forward(inputs, samples)
             except ValueError:
-                # What fails behind the last record is of no concern here.
+                # What fails after the last record is of no concern here.
                 if student_forward.unserved():
                     raise
                 seen_whole = False
             untried = dry_run.check_student(student_forward)
-            # What is called or recorded in the loss alone is not seen.
+            # What is called or recorded only in the loss is not seen.
             if seen_whole and not untried:
                 student_in_place.allow_harmless(student_records.tensors())
             self._copied['student'] = student_records.copy_changed()
@@ -480,11 +480,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         batch_inputs: torch.Tensor,
         data_samples: list[BaseDataElement] | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Computes the task loss and the distill losses.
+        """Compute the task loss and the distill losses.
 
         Args:
             batch_inputs: Images as the student's preprocessor returns them.
-            data_samples: Their annotations, for the student alone.
+            data_samples: Their annotations, for the student only.
 
         Returns:
             The student's losses under ``student.*`` and the distill losses,
@@ -631,7 +631,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             print_log(
                 'The checkpoint holds no distillation state (no key starts '
                 "with 'architecture.'), so nothing of it reaches the student. "
-                'To start from the weights of a plain student say '
+                'To start from the weights of a plain student set '
                 'model.student_ckpt (--student-ckpt) instead of load_from.',
                 logger='current',
                 level=logging.WARNING,
@@ -688,7 +688,7 @@ def _check_lazy(distiller: nn.Module) -> None:
                 f'model.distiller.{name.rpartition(".")[0]} finds its input '
                 'channels in a dry run, which did not reach it: '
                 'model.dry_run_size is None, or the recorded module runs in '
-                'the loss alone. Set the in_channels of this connector'
+                'the loss only. Set the in_channels of this connector'
             )
 
 

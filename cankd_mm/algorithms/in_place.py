@@ -12,7 +12,7 @@ from cankd_mm.algorithms.recorded_forward import tensors_in
 class InPlaceActivations:
     """Switches a model's in-place activations off, then the harmless ones on.
 
-    An in-place activation behind a recorded module overwrites the record.
+    An in-place activation after a recorded module overwrites the record.
     Which do is seen in a forward with all of them off: an activation is
     harmless if it was called and none of its inputs shares memory with a
     record. MMRazor switches every one off, at the cost of a copy each.

@@ -20,7 +20,7 @@ def inherited_weights(
             names to the teacher's.
 
     Returns:
-        A state dict for the student, of the named modules alone.
+        A state dict for the student, of the named modules only.
 
     Raises:
         TypeError: A name in place of a list of names.
@@ -49,7 +49,7 @@ def inherited_weights(
                 f'model.inherit: the student cannot take {ours!r} from the '
                 f"teacher's {theirs!r}, since their weights differ:\n"
                 + '\n'.join(offenders[:10])
-                + '\nInherit modules of equal shape alone'
+                + '\nInherit only modules of equal shape'
             )
         for key, value in found.items():
             inherited[f'{ours}.{key}'] = value.detach().clone()

@@ -21,7 +21,7 @@ class LocalBackward:
     As soon as every record of a loss is there, the loss is computed, scaled
     as the optimizer's wrapper scales the task loss, and back-propagated into
     ``.grad``. Its records are dropped. What the module's graph held is free
-    as soon as nothing else refers to it: at once behind ``on='output'``; with
+    as soon as nothing else refers to it: at once after ``on='output'``; with
     ``on='input'`` the graph lives on as long as another path may use it (the
     lateral convolution of an FPN, the list of a backbone's outputs), since
     the task loss has to come back through it.
@@ -35,7 +35,7 @@ class LocalBackward:
 
     Attributes:
         values: The weighted value of each loss that was back-propagated. It
-            is the value alone, with a gradient of exactly 0 for every
+            is only the value, with a gradient of exactly 0 for every
             parameter that the loss has trained already. Summed with the other
             losses it leaves the logged total as it is, and lets
             ``DistributedDataParallel``, which waits for a gradient of each
@@ -60,7 +60,7 @@ class LocalBackward:
         self._handles: list = []
 
     def __enter__(self) -> 'LocalBackward':
-        """Watches the recorded modules, behind the recorders' own hooks."""
+        """Watch the recorded modules, after the recorders' own hooks."""
         recorders = self.model.distiller.student_recorders
         sources = {
             recorders.get_recorder(record['recorder']).source

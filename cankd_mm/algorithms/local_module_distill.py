@@ -62,7 +62,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
             and a lateral path the task loss comes back through the graph, and
             nothing is saved. Distributed training needs ``custom_hooks =
             [dict(type='LocalBackwardHook')]``. Outside of ``train_step``
-            (losses asked for by hand) the sum is returned. Defaults to False.
+            (losses computed by hand) the sum is returned. Defaults to False.
         **kwargs: Those of :class:`FrozenTeacherDistill`.
 
     Raises:
@@ -113,7 +113,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
                 'in the dry run. Give the height and width of an image'
             )
         super().__init__(*args, dry_run_size=dry_run_size, **kwargs)
-        # Behind the recorders, so that a record keeps its gradient.
+        # After the recorders, so that a record keeps its gradient.
         self._truncations = build_truncations(truncations, self.student)
         self.open_every = open_every
         self.local_backward = local_backward
@@ -225,11 +225,11 @@ class LocalModuleDistill(FrozenTeacherDistill):
         batch_inputs: torch.Tensor,
         data_samples: list[BaseDataElement] | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Computes the losses, and back-propagates local ones if asked to.
+        """Compute the losses, and back-propagate local ones if so set.
 
         Args:
             batch_inputs: Images as the student's preprocessor returns them.
-            data_samples: Their annotations, for the student alone.
+            data_samples: Their annotations, for the student only.
 
         Returns:
             As :meth:`FrozenTeacherDistill.loss`. A loss that was

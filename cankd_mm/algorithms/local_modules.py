@@ -24,7 +24,7 @@ _STUDENT = 'architecture.'
 
 @dataclass
 class LocalModule:
-    """What lies before one truncation and behind the one before it.
+    """What lies between two consecutive truncations.
 
     Everything is kept by name, so that a copy of the model finds its own.
 
@@ -222,9 +222,9 @@ def _check_trained(
     elif not has_own_loss:
         raise ValueError(
             f'{module.truncation} cuts off {len(names)} trainable parameters '
-            f'({_some(names)}), and no distill loss is computed from them '
-            'alone: this local module would learn nothing, or from the task '
-            'alone. Give it a loss (model.distiller.distill_losses, '
+            f'({_some(names)}), and no distill loss is computed from only '
+            'them: this local module would learn nothing, or only from the '
+            'task. Give it a loss (model.distiller.distill_losses, '
             'loss_forward_mappings and a recorder on the last module before '
             'the cut), or leave the truncation out'
         )
@@ -234,7 +234,7 @@ def _check_trained(
             f'{module.truncation} cuts off {len(left)} trainable parameters '
             f'that no distill loss reaches ({_some(left)}). Unless the task '
             'loss finds another way to them they never train. Move the '
-            'recorder behind them, or the truncation before them.',
+            'recorder after them, or the truncation before them.',
             logger='current',
             level=logging.WARNING,
         )

@@ -62,7 +62,7 @@ class RecordedForward:
         """
         if not self.unserved() and not self.whole:
             return
-        # Registered for this call only and so behind the recorders' own.
+        # Registered for this call only and so after the recorders' own.
         handles = [
             module.register_forward_hook(self._leave_when_served)
             for module in self._recorded_modules()
@@ -111,8 +111,8 @@ def follow_replaced_modules(
     """Attaches recorders again whose modules were replaced since.
 
     A runner replaces batch norms after the model is built (SyncBN without
-    distributed training, BatchNorm where the config says ``sync_bn``), and a
-    recorder stays behind at the old ones.
+    distributed training, BatchNorm where the config sets ``sync_bn``), and a
+    recorder stays at the old ones.
 
     Args:
         recorders: Recorders that are already initialised with ``model``.
@@ -189,7 +189,7 @@ def tensors_in(values: Any) -> Iterator[torch.Tensor]:
 def without_labels(
     data_samples: list[BaseDataElement] | None,
 ) -> list[BaseDataElement] | None:
-    """Copies that carry the meta information alone."""
+    """Return copies with only the meta information."""
     if data_samples is None:
         return None
     return [type(sample)(metainfo=sample.metainfo) for sample in data_samples]

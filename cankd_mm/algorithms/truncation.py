@@ -43,7 +43,7 @@ class Truncation:
         return f'module={self.module!r} (on={self.on!r})'
 
     def install(self, student: nn.Module) -> None:
-        """Registers the hook, behind those that are there already."""
+        """Register the hook, after those that are there already."""
         module = student.get_submodule(self.module)
         if self.on == 'input':
             module.register_forward_pre_hook(self._cut_input, with_kwargs=True)

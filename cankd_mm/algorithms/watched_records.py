@@ -17,9 +17,9 @@ from cankd_mm.algorithms.recorded_forward import (
 
 
 class WatchedRecords:
-    """Finds the records that the model changes behind the recorded module.
+    """Find the records that the model changes after the recorded module.
 
-    ``out += identity`` behind a recorded norm changes the record as well, and
+    ``out += identity`` after a recorded norm changes the record as well, and
     not in every model alike: a teacher may be left before, where the student
     goes on. Such records are copied from then on.
 

@@ -23,7 +23,7 @@ class Finding:
     Attributes:
         severity: How bad it is.
         key: The config key it stands under.
-        found: What the config says or does there.
+        found: What the config sets or does there.
         expected: What would be right. Empty where nothing is wrong.
         remedy: How to mend it. Likewise.
     """

@@ -47,7 +47,7 @@ def _is_blind(head: Mapping) -> bool:
 
 
 def dataset_classes(cfg: Config) -> tuple[str, int] | None:
-    """How many classes the training data has, and which key says so.
+    """How many classes the training data has, and the key that sets it.
 
     None where that is not certain: several data sets that disagree, classes
     that a file lists which is not there.
@@ -77,7 +77,7 @@ def _classes_of(data: Mapping, scope: str) -> int | None:
             ):
                 kind = registry.get(kind)
         metainfo = getattr(kind, 'METAINFO', None) or {}
-        # Of panoptic data a detector's head has the things alone.
+        # Of panoptic data a detector's head has only the things.
         classes = metainfo.get('thing_classes') or metainfo.get('classes')
     if isinstance(classes, str):  # a file with a name in each line
         path = Path(classes)

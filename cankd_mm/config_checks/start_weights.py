@@ -40,7 +40,7 @@ _CONVERTED = 'pretrain/'
 
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:
-    """Finds files that are missing, unreadable, or of another model."""
+    """Find files that are missing, unreadable, or of another model."""
     yield from _load_from(examined)
     yield from _student_ckpt(examined)
     yield from _pretrained(examined)
@@ -115,7 +115,7 @@ def _student_ckpt(examined: ExaminedConfig) -> Iterator[Finding]:
 def _content(
     examined: ExaminedConfig, state: Mapping[str, Tensor], key: str, path: str
 ) -> Iterator[Finding]:
-    """Compares weights to the student, or to the model of a plain config."""
+    """Compare weights to the student, or to the model of a plain config."""
     student = examined.student
     model = student.on_meta if student else None
     if model is None:
@@ -170,7 +170,7 @@ def _pretrained(examined: ExaminedConfig) -> Iterator[Finding]:
 
 
 def _named_in_models(examined: ExaminedConfig) -> dict[str, Any]:
-    """Every checkpoint that a part of a model names, by its config key."""
+    """Return the checkpoints that parts of a model name, by config key."""
     places = [('model', examined.model)]
     for role in ROLES:
         model = getattr(examined, role)
@@ -187,7 +187,7 @@ def _named_in_models(examined: ExaminedConfig) -> dict[str, Any]:
 
 
 def _unused(examined: ExaminedConfig, key: str) -> str | None:
-    """Which key the weights come from instead of this one, if so."""
+    """Return why the weights under a key are not used, None if they are."""
     if key.startswith('model.teacher.'):
         if examined.model.get('teacher_ckpt'):
             return "the teacher's weights come from model.teacher_ckpt"

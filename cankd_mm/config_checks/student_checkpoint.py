@@ -1,4 +1,4 @@
-"""The student alone is written beside each checkpoint."""
+"""The student is also written by itself beside each checkpoint."""
 
 from collections.abc import Iterator
 
@@ -17,6 +17,6 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     if not any(type_name(hook) == 'StudentCheckpointHook' for hook in hooks):
         yield info(
             'custom_hooks',
-            'no StudentCheckpointHook, so the student alone has to be taken '
-            'out with tools/export_student.py',
+            'no StudentCheckpointHook, so the student has to be taken out '
+            'with tools/export_student.py',
         )

@@ -50,7 +50,7 @@ _REMEDY = 'Change model.teacher_ckpt or model.teacher'
 
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:
-    """Finds weights of another model, data set or class count, or none."""
+    """Find weights of another model, data set or class count, or none."""
     path, teacher = examined.model.get('teacher_ckpt'), examined.teacher
     if teacher is None:
         return
@@ -102,7 +102,7 @@ def _no_weights(examined: ExaminedConfig) -> Iterator[Finding]:
 def _address(
     examined: ExaminedConfig, teacher: ModelConfig, url: str
 ) -> Iterator[Finding]:
-    """Compares what is known of an address to the teacher's config."""
+    """Compare what is known of an address to the teacher's config."""
     named = (examined.model.get('teacher') or {}).get('cfg_path')
     listed = listed_configs(url)
     if named and Path(resolve_path(named, KEY)).resolve() not in listed:
@@ -121,7 +121,7 @@ def _address(
 def _contradiction(
     config: str, url: str, what: str, names: Callable[[str], set[str]]
 ) -> Iterator[Finding]:
-    """Compares two names in what both of them say."""
+    """Compare what two names have in common."""
     ours, theirs = names(config), names(url)
     if ours and theirs and not ours & theirs:
         yield warning(

@@ -26,7 +26,7 @@ def own_file(path: str, key: str) -> str | None:
     """Find a file that this package reads: a path or ``package::path``.
 
     Args:
-        path: What the config says.
+        path: The value in the config.
         key: The config key.
 
     Returns:
@@ -45,7 +45,7 @@ def mmengines_file(path: str, key: str) -> str | None:
     """Find a file that MMEngine reads, which knows no ``package::path``.
 
     Args:
-        path: What the config says.
+        path: The value in the config.
         key: The config key.
 
     Returns:
