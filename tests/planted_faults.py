@@ -294,6 +294,42 @@ PLANTS = {
         '    return False\n',
         'tests/test_losses/test_finite_inputs.py',
     ),
+    'losses: what is not finite gets lost': Plant(
+        'cankd_mm/losses/finite_inputs.py',
+        '    return loss * factor\n',
+        '    return loss\n',
+        'tests/test_losses/test_finite_inputs.py -k carries',
+    ),
+    'losses: overflows are computed with': Plant(
+        'cankd_mm/losses/finite_inputs.py',
+        '    if peak > largest:\n',
+        '    if False:\n',
+        'tests/test_reliability/test_fuzz_losses.py -k large_values',
+    ),
+    'losses: a loss that overflows is returned': Plant(
+        'cankd_mm/losses/finite_inputs.py',
+        'not abs(loss.item()) <= LARGEST_LOSS',
+        'False',
+        'tests/test_losses/test_finite_inputs.py -k overflows',
+    ),
+    'losses: empty features pass': Plant(
+        'cankd_mm/utils/levels.py',
+        '    if not feature.numel():\n',
+        '    if False:\n',
+        'tests/test_losses/test_finite_inputs.py -k empty',
+    ),
+    'losses: integers are features': Plant(
+        'cankd_mm/utils/levels.py',
+        '    if feature.dtype not in FLOATS:\n',
+        '    if False:\n',
+        'tests/test_losses/test_finite_inputs.py -k types',
+    ),
+    'connectors: overflows of half precision pass': Plant(
+        'cankd_mm/connectors/checked_convolution.py',
+        '    check_values(name, output, torch.finfo(output.dtype).max)\n',
+        '',
+        'tests/test_connectors/test_bad_features.py -k outputs',
+    ),
     'steps: hooks on the modules stay': Plant(
         'cankd_mm/algorithms/watched_records.py',
         '                handle.remove()\n',

@@ -295,4 +295,4 @@ def test_a_connector_returns_its_map_or_refuses(name, record_property):
 @pytest.mark.slow
 @every_connector
 def test_many_connectors_return_their_maps_or_refuse(name, record_property):
-    fuzz_connector(name, 3000, record_property)
+    fuzz_connector(name, 1000, record_property)
