@@ -102,7 +102,7 @@ def test_steps(value, steps, warnings, logged):
         (torch.zeros(2), None),
         (torch.zeros((), device='meta'), None),
         (float('inf'), None),
-        (10**400, None),
+        pytest.param(10**400, None, id='large'),
         ('0.5', None),
         (None, None),
     ],
