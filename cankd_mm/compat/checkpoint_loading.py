@@ -43,14 +43,11 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
+from cankd_mm.checkpoint.errors import UnsafeCheckpointError
 from cankd_mm.checkpoint.integrity import reading
 
 _torch_load = torch.load
 _lock = threading.RLock()
-
-
-class UnsafeCheckpointError(ValueError):
-    """A checkpoint holds more than data and was not loaded."""
 
 
 # Pickle writes a method of a class as `getattr(cls, name)`. Allowing `getattr`

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_world_size
 from mmengine.runner import Runner
 
-from cankd_mm.compat.checkpoint_loading import UnsafeCheckpointError
+from cankd_mm.checkpoint.errors import UnsafeCheckpointError
 from cankd_mm.engine.runner.checkpoint_places import checkpoint_places
 from cankd_mm.engine.runner.recorded_progress import (
     progress_of,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cankd_mm.compat.checkpoint_loading import UnsafeCheckpointError
+from cankd_mm.checkpoint.errors import UnsafeCheckpointError
 from cankd_mm.engine.runner import resume
 from cankd_mm.engine.runner.resume import (
     AUTO,
