@@ -5,6 +5,7 @@ names as its pretrained weights: ``init_cfg=dict(type='Pretrained')``, or
 ``pretrained`` in the configs of mmseg.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,6 +53,13 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
 def _load_from(examined: ExaminedConfig) -> Iterator[Finding]:
     key, path = 'load_from', examined.cfg.get('load_from')
     if not path:
+        return
+    if (
+        examined.cfg.get('resume')
+        and examined.cfg.get('runner_type')
+        and os.path.isdir(path)
+    ):
+        # DeepSpeed writes folders, which only the runner can read.
         return
     try:
         file = mmengines_file(path, key)

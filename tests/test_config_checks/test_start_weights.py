@@ -284,3 +284,11 @@ def test_missing_file_that_is_used_is_an_error(lint):
 def test_resumed_checkpoint_is_left_to_resuming(lint, tmp_path, student_state):
     path = save(tmp_path / 'a.pth', student_state)
     assert lint(f'load_from = {path!r}\nresume = True') == (0, [])
+
+
+def test_a_folder_is_resumed_by_runners_that_can_read_one(lint, tmp_path):
+    body = f'load_from = {str(tmp_path)!r}\nresume = True\n'
+    _, findings = lint(body)
+    assert findings[0].startswith('error    load_from: ')
+    _, findings = lint(f"{body}runner_type = 'FlexibleRunner'")
+    assert not [f for f in findings if 'load_from' in f]
