@@ -111,10 +111,16 @@ PLANTS = {
         'tests/test_reliability/test_work_dir.py -k dead_process',
     ),
     'lock: clocks of hosts are compared': Plant(
+        'cankd_mm/engine/runner/file_system_time.py',
+        'return os.fstat(file.fileno()).st_mtime_ns',
+        "return __import__('time').time() * 1e9",
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k hosts_clock',
+    ),
+    'lock: what seems to be old is dead': Plant(
         'cankd_mm/engine/runner/work_dir_lock.py',
-        'return os.fstat(descriptor).st_mtime_ns',
-        'return time.time() * 1e9',
-        'tests/test_engine/test_runner/test_work_dir_lock.py -k clocks',
+        '        watch = _MISSED * self.interval\n',
+        '        watch = 0.0\n',
+        'tests/test_engine/test_runner/test_work_dir_lock.py -k living_holder',
     ),
     'lock: a signal leaves it': Plant(
         'cankd_mm/engine/runner/work_dir.py',
@@ -127,6 +133,18 @@ PLANTS = {
         '                path.unlink()\n',
         '                continue\n',
         'tests/test_reliability/test_work_dir.py -k cleans_up',
+    ),
+    'lock: files of others are removed': Plant(
+        'cankd_mm/engine/runner/work_dir.py',
+        'if not is_own and not _is_old(path)',
+        'if False',
+        'tests/test_engine/test_runner/test_work_dir.py -k export',
+    ),
+    'resume: last_checkpoint does not count': Plant(
+        'cankd_mm/engine/runner/resume.py',
+        '        if self.last in self.recorded:\n',
+        '        if False:\n',
+        'tests/test_engine/test_runner/test_resume.py -k later_training',
     ),
     'resume: a damaged file ends it': Plant(
         'cankd_mm/engine/runner/resume.py',
