@@ -268,6 +268,12 @@ def test_large_data_sets_are_not_counted_again(tmp_path, monkeypatch):
     assert not verdict.errors and not verdict.warnings
 
 
+def test_a_name_in_place_of_a_list_of_classes(tmp_path):
+    root = write_boxes(tmp_path / 'data')
+    verdict = looked_at(data_runs.coco(root, metainfo=dict(classes='cat')))
+    assert not verdict.errors and not verdict.warnings
+
+
 class Skip(Exception):
     """What a user's own step raises for the data set to catch."""
 

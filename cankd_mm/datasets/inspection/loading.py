@@ -99,7 +99,7 @@ def _observed(dataset: Any, key: str, training: bool) -> Iterator[None]:
         key=key,
         kind=type(dataset).__name__,
         file=_source_of(dataset),
-        classes=_classes_of(dataset),
+        classes=classes_of(dataset),
         is_subset=getattr(dataset, '_indices', None) is not None,
     )
     layers = [_counting(dataset, record, training)]
@@ -127,7 +127,7 @@ def _counting(
             items = original(*args, **kwargs)
             record.listed = len(items) if isinstance(items, list) else 0
             # The file may have named the classes.
-            record.classes = _classes_of(dataset)
+            record.classes = classes_of(dataset)
             return items
 
         return load_list
@@ -175,7 +175,8 @@ def _naming(dataset: Any, record: LoadingRecord) -> Callable:
         def load_list(*args, **kwargs):
             try:
                 return original(*args, **kwargs)
-            except DataSetError:
+            except (DataSetError, ImportError):
+                # A package that is not installed is no fault of the file.
                 raise
             except Exception as error:
                 raise _located(dataset, record, error) from error
@@ -243,7 +244,8 @@ def _is_of_the_libraries(dataset: Any) -> bool:
     )
 
 
-def _classes_of(dataset: Any) -> tuple[str, ...]:
+def classes_of(dataset: Any) -> tuple[str, ...]:
+    """Return the names that a data set is trained with, if it has any."""
     classes = (getattr(dataset, '_metainfo', None) or {}).get('classes')
     if not isinstance(classes, list | tuple):
         return ()

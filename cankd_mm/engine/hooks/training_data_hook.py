@@ -22,6 +22,7 @@ from cankd_mm.datasets.inspection import (
     unwrapped_with_steps,
 )
 from cankd_mm.datasets.inspection.errors import brief, failure_noted
+from cankd_mm.datasets.inspection.loading import classes_of
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _KEY = 'train_dataloader.dataset'
@@ -193,9 +194,7 @@ def _count_again(dataset: Any, steps: list) -> LoadingRecord:
         key=_KEY,
         kind=type(dataset).__name__,
         file=str(getattr(dataset, 'ann_file', '')),
-        classes=tuple(
-            (getattr(dataset, '_metainfo', None) or {}).get('classes') or ()
-        ),
+        classes=classes_of(dataset),
     )
     if not callable(getattr(dataset, 'get_data_info', None)):
         record.not_counted = f'{record.kind} has no get_data_info'

@@ -342,3 +342,40 @@ def test_labels_of_any_integer_type_have_names():
         [dict(instances=[dict(bbox=box, bbox_label=x) for x in labels])]
     )
     assert record.boxes == {'a': 1, 'b': 2, 'label 2': 1, 'label 0.5': 1}
+
+
+class NotInstalled(CocoDataset):
+    """One that needs a package, as LVIS's does."""
+
+    def load_data_list(self):
+        raise ImportError('Package lvis is not installed')
+
+
+def test_a_package_that_is_not_installed_is_no_fault_of_the_file(root):
+    DATASETS.register_module(module=NotInstalled, force=True)
+    with pytest.raises(ImportError, match='lvis'):
+        load(data_runs.coco(root, type=NotInstalled))
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(type='mmdet.Objects365V1Dataset'),
+        dict(metainfo=dict(classes=('cat',))),
+        dict(metainfo=dict(classes='cat')),
+        dict(
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(
+                    type='mmdet.LoadAnnotations',
+                    with_bbox=False,
+                    with_mask=True,
+                ),
+            ]
+        ),
+    ],
+    ids=['Objects365', 'one class', 'a name', 'instances'],
+)
+def test_other_ways_to_use_a_coco_file(kwargs, root):
+    verdict = judge(recorded(data_runs.coco(root, **kwargs)))
+    assert not verdict.errors and not verdict.warnings
