@@ -6,6 +6,7 @@ Reads requests (JSON, one a line) and answers with an exit code each. The
 libraries are imported once, here: that takes longer than most tools run.
 """
 
+import gc
 import json
 import os
 import random
@@ -86,4 +87,7 @@ if __name__ == '__main__':
     os.dup2(2, 1)
     leave_configs_unformatted()
     import_libraries()
+    # Else each fork's first collection copies the memory of all libraries.
+    gc.collect()
+    gc.freeze()
     run(**next_request(standard_output))

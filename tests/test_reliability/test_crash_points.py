@@ -4,6 +4,7 @@ A save is a sequence of steps on the disk. Each test stops the process before
 each of them in turn, as SIGKILL does, and resumes from what is left.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def whole_runs(tmp_path_factory):
     found = {}
     # What the first run of a process imports, its forks have then.
     _train(tmp_path_factory.mktemp('warm'), 'epoch')
+    gc.collect()
+    gc.freeze()
 
     def run(kind: str) -> tuple[Path, list[str]]:
         if kind not in found:
@@ -78,7 +81,8 @@ def whole_runs(tmp_path_factory):
             found[kind] = root / 'run', log.read_text().splitlines()
         return found[kind]
 
-    return run
+    yield run
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize('part', range(PARTS))
