@@ -31,7 +31,7 @@ AUTO = 'auto'
 # A level of `logging` and a text, for the log file that does not exist yet.
 Note = tuple[int, str]
 
-_PARTS = ('meta', 'state_dict', 'optimizer', 'message_hub')
+_PARTS = ('meta', 'state_dict', 'message_hub')
 
 
 class NothingToResumeError(FileNotFoundError):
@@ -85,9 +85,9 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
             cfg.resume, cfg.load_from = True, requested
             return [(logging.INFO, f'resumes from the folder {requested}')]
         path = find_checkpoint(requested, key)
-        progress = _read_progress(requested, key)
+        progress, has_optimizer = _read_state(requested, key)
         cfg.resume, cfg.load_from = True, path
-        return [_chosen(path, progress)]
+        return [_chosen(path, progress, has_optimizer)]
     search = _Search(cfg)
     found = search.newest()
     notes = [
@@ -97,7 +97,8 @@ def set_resume(cfg: Config, requested: str) -> list[Note]:
     if found is not None:
         path, progress = found
         cfg.resume, cfg.load_from = True, path
-        return notes + search.hints(path, progress) + [_chosen(path, progress)]
+        chosen = _chosen(path, progress, path not in search.no_optimizer)
+        return [*notes, *search.hints(path, progress), chosen]
     if requested == AUTO:
         cfg.resume = False
         return [
@@ -143,11 +144,13 @@ class _Search:
 
     Attributes:
         passed_over: Files that cannot be resumed from, with the reasons.
+        no_optimizer: Files without the state of the optimizer.
         recorded: Iteration and epoch of each checkpoint that has them.
     """
 
     cfg: Config
     passed_over: dict[str, str] = field(default_factory=dict)
+    no_optimizer: set[str] = field(default_factory=set)
     recorded: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -262,7 +265,10 @@ class _Search:
     def _try(self, path: str) -> tuple[int, int] | None:
         """Return the progress of a file, or note why it is passed over."""
         try:
-            return _read_progress(path, '--resume')
+            progress, has_optimizer = _read_state(path, '--resume')
+            if not has_optimizer:
+                self.no_optimizer.add(path)
+            return progress
         except (PermissionError, UnsafeCheckpointError):
             # Not damaged: the user has to decide.
             raise
@@ -271,8 +277,11 @@ class _Search:
         return None
 
 
-def _read_progress(path: str, key: str) -> tuple[int, int]:
-    """Read all of a checkpoint; return its iteration and epoch.
+def _read_state(path: str, key: str) -> tuple[tuple[int, int], bool]:
+    """Read all of a checkpoint.
+
+    Returns:
+        Its iteration and epoch, and whether it has the optimizer's state.
 
     Raises:
         ValueError: It is not the state of a training.
@@ -294,12 +303,16 @@ def _read_progress(path: str, key: str) -> tuple[int, int]:
             f'weights: --student-ckpt {path} in a distillation, '
             f'--cfg-options load_from={path} otherwise'
         )
-    return progress
+    return progress, 'optimizer' in parts
 
 
-def _chosen(path: str, progress: tuple[int, int]) -> Note:
+def _chosen(path: str, progress: tuple[int, int], has_optimizer: bool) -> Note:
     iteration, epoch = progress
+    text = f'resumes from {path} (epoch {epoch}, iteration {iteration})'
+    if has_optimizer:
+        return logging.INFO, text
     return (
-        logging.INFO,
-        f'resumes from {path} (epoch {epoch}, iteration {iteration})',
+        logging.WARNING,
+        f'{text}, which has no state of the optimizer (save_optimizer=False, '
+        'or a best checkpoint): momenta start anew',
     )

@@ -287,21 +287,23 @@ def test_a_file_that_may_not_be_read_stops_the_run(
         set_resume(cfg, requested)
 
 
-@pytest.mark.parametrize(
-    'without, expected',
-    [
-        (['meta', 'optimizer', 'message_hub'], 'meta, optimizer, message_hub'),
-        (['optimizer'], 'lacks optimizer'),
-    ],
-)
-def test_a_path_must_be_the_state_of_a_training(cfg, run, without, expected):
-    path = save(run / 'weights.pth', 1, without=without)
+def test_state_without_an_optimizer_is_resumed_with_a_warning(cfg, run):
+    path = save(run / 'epoch_1.pth', 1, without=['optimizer'])
+    for requested in (NEWEST, str(path)):
+        (text,) = texts(set_resume(cfg, requested))
+        assert 'no state of the optimizer' in text
+        assert cfg.resume
+        assert cfg.load_from == str(path)
+
+
+def test_a_path_must_be_the_state_of_a_training(cfg, run):
+    path = save(run / 'weights.pth', 1, without=['meta', 'message_hub'])
     with pytest.raises(ValueError) as error:
         set_resume(cfg, str(path))
-    for part in ('--resume', str(path), expected, '--student-ckpt'):
+    for part in ('--resume', str(path), 'meta, message_hub', '--student-ckpt'):
         assert part in str(error.value)
     torch.save(dict(weight=torch.ones(1)), path)
-    with pytest.raises(ValueError, match='lacks meta, state_dict, optim'):
+    with pytest.raises(ValueError, match='lacks meta, state_dict, message'):
         set_resume(cfg, str(path))
 
 
