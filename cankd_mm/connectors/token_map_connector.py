@@ -113,9 +113,7 @@ class TokenMapConnector(BaseConnector):
         """Rows and columns of the patches."""
         patches = tokens.size(1) - self.num_extra_tokens
         found = max(patches, 0)
-        # The square of the height; infinity has no nearest integer.
-        square = min(max(found * self.aspect_ratio, 1), 1e300)
-        height = round(square**0.5)
+        height = round(max(found * self.aspect_ratio, 1) ** 0.5)
         width = found // height
         rounding = abs(width - height / self.aspect_ratio)
         if (

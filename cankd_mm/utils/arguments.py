@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from numbers import Integral, Real
 
+LARGEST_WEIGHT = 1e10
+
 
 def check_count(name: str, value: int) -> None:
     """Raises unless ``value`` is an integer of at least 1.
@@ -60,7 +62,9 @@ def check_flag(name: str, value: bool) -> None:
 
 
 def check_weight(name: str, value: float) -> None:
-    """Raises unless ``value`` is a finite number of at least 0.
+    """Raises unless ``value`` is a number in [0, 1e10].
+
+    Gradients with larger factors overflow float32.
 
     Args:
         name: Name of the argument.
@@ -68,7 +72,7 @@ def check_weight(name: str, value: float) -> None:
 
     Raises:
         TypeError: It is no real number.
-        ValueError: It is negative, infinite or NaN.
+        ValueError: It is negative, too large or NaN.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(
@@ -82,6 +86,11 @@ def check_weight(name: str, value: float) -> None:
     if not 0 <= number < inf:
         raise ValueError(
             f'`{name}` must be finite and at least 0, found {value}'
+        )
+    if number > LARGEST_WEIGHT:
+        raise ValueError(
+            f'`{name}` must be at most {LARGEST_WEIGHT:g}, found {value}: '
+            'gradients would overflow float32'
         )
 
 

@@ -109,11 +109,21 @@ def test_the_largest_values_of_float16_are_fine(name):
     assert all(p.grad.isfinite().all() for p in loss.parameters())
 
 
-@every_loss
-def test_a_loss_that_overflows_is_an_error(name):
+@pytest.mark.parametrize(
+    'name, factor, weights',
+    [
+        ('TaT', 1e7, dict(patch_weight=1e3)),
+        ('LAKD', 1e9, {}),
+        ('CSKD', 1e29, {}),
+    ],
+)
+def test_a_loss_that_overflows_is_an_error(name, factor, weights):
     s, t = maps()
-    with pytest.raises(ValueError, match='`loss_weight`'):
-        LOSSES[name](loss_weight=1e38)(s, t)
+    loss = LOSSES[name](loss_weight=1e10, **weights)
+    if name == 'CSKD':
+        s = s * factor
+    with pytest.raises(ValueError, match='Lower `loss_weight`'):
+        loss(s, t * factor)
 
 
 def test_parameters_that_are_not_finite_are_an_error():
@@ -344,6 +354,7 @@ def test_further_inputs_of_cskd_are_tensors(name):
         (lambda: TaTLoss(4, 4, scale=1e30), '`scale`'),
         (lambda: LAKDLoss(4, 4, avg_weight=1e25), '`avg_weight`'),
         (lambda: CanKDLoss(4, loss_weight=10**400), '`loss_weight`'),
+        (lambda: CanKDLoss(4, loss_weight=1e30), '`loss_weight`'),
     ],
 )
 def test_arguments_that_overflow_are_named(build, named):
