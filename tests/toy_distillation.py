@@ -46,13 +46,16 @@ class WeightSum(BaseMetric):
         return dict(score=results[0])
 
 
-class Batches(torch.utils.data.Dataset):
-    """Four numbers."""
+class Numbers(torch.utils.data.Dataset):
+    """As many numbers as asked for."""
 
     metainfo = dict()
 
+    def __init__(self, length: int):
+        self.length = length
+
     def __len__(self):
-        return 4
+        return self.length
 
     def __getitem__(self, index):
         return dict(inputs=torch.tensor(float(index)))
@@ -61,26 +64,27 @@ class Batches(torch.utils.data.Dataset):
 def toy_runner(
     work_dir: Path, model: BaseModel, train_cfg: dict, checkpoint: dict, **kw
 ) -> Runner:
-    """A runner of two iterations an epoch, each with a validation.
+    """A runner of one iteration for two numbers, with a validation.
 
     Args:
         work_dir: As the runner's.
         model: What is trained.
         train_cfg: As the runner's.
         checkpoint: Arguments of the ``CheckpointHook``.
-        **kw: More arguments of the runner.
+        **kw: ``length``, how many numbers there are to train on (4), and more
+            arguments of the runner.
     """
 
-    def loader(shuffle: bool):
-        data = Batches()
+    def loader(length: int, shuffle: bool):
+        data = Numbers(length)
         sampler = DefaultSampler(data, shuffle=shuffle, seed=0)
         return DataLoader(data, 2, sampler=sampler)
 
     return Runner(
         model=model,
         work_dir=str(work_dir),
-        train_dataloader=loader(shuffle=True),
-        val_dataloader=loader(shuffle=False),
+        train_dataloader=loader(kw.pop('length', 4), shuffle=True),
+        val_dataloader=loader(4, shuffle=False),
         val_evaluator=Evaluator(WeightSum()),
         train_cfg=train_cfg,
         val_cfg=dict(),

@@ -22,21 +22,29 @@ from tests.toy_distillation import Distillation, toy_runner
 
 # Train loop and checkpoint hook of each kind of run: by epoch and by
 # iteration, with and without a best checkpoint that changes every time.
-BY_EPOCH = dict(by_epoch=True, max_epochs=3)
-BY_ITER = dict(by_epoch=False, max_iters=6, val_interval=2)
 BEST = dict(save_best='score', rule='less')
 RUNS = {
-    'epoch': (BY_EPOCH, dict(interval=1, max_keep_ckpts=1)),
-    'epoch, best': (BY_EPOCH, dict(interval=1, max_keep_ckpts=1, **BEST)),
-    'epoch, auto': (
-        BY_EPOCH,
-        dict(interval=2, max_keep_ckpts=2, save_best='auto', rule='less'),
+    'epoch, best': (
+        dict(by_epoch=True, max_epochs=2),
+        dict(interval=1, max_keep_ckpts=1, **BEST),
     ),
     'iter, best': (
-        BY_ITER,
+        dict(by_epoch=False, max_iters=4, val_interval=2),
         dict(interval=2, by_epoch=False, max_keep_ckpts=1, **BEST),
     ),
+    'epoch': (
+        dict(by_epoch=True, max_epochs=3),
+        dict(interval=1, max_keep_ckpts=1),
+    ),
+    'epoch, two kept': (
+        dict(by_epoch=True, max_epochs=3),
+        dict(interval=2, max_keep_ckpts=2, save_best='auto', rule='less'),
+    ),
 }
+KINDS = [
+    *list(RUNS)[:2],
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in list(RUNS)[2:]),
+]
 # Shares of the steps, so that processes can divide them.
 PARTS = 4
 
@@ -49,6 +57,8 @@ def _train(folder: Path, kind: str, resume: bool = False) -> None:
         Distillation(),
         dict(train_cfg),
         dict(checkpoint),
+        # A run by iteration waits for seconds at the end of its data.
+        length=4 if train_cfg['by_epoch'] else 12,
         resume=resume,
         log_level='ERROR',
     ).train()
@@ -86,7 +96,7 @@ def whole_runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize('part', range(PARTS))
-@pytest.mark.parametrize('kind', RUNS)
+@pytest.mark.parametrize('kind', KINDS)
 def test_stopped_before_each_step_of_each_save(
     kind, part, whole_runs, tmp_path, record_property
 ):
