@@ -48,9 +48,11 @@ def values_are_checked(x: Tensor) -> bool:
     """Return whether values on a tensor's device are looked at now.
 
     Args:
-        x: Any tensor of the computation.
+        x: Any tensor of the computation. A fake one, with which torch traces
+            or measures, has no values.
     """
-    if _is_compiling() or x.device.type != 'cpu':
+    is_real = type(x) in (Tensor, torch.nn.Parameter)
+    if _is_compiling() or x.device.type != 'cpu' or not is_real:
         return False
     return _checked.get()
 

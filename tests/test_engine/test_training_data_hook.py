@@ -287,7 +287,7 @@ class MayFail(BaseTransform):
 
 
 @DATASETS.register_module()
-class Skipping(CocoDataset):
+class CocoThatSkips(CocoDataset):
     def __getitem__(self, index):
         try:
             return super().__getitem__(index)
@@ -296,7 +296,7 @@ class Skipping(CocoDataset):
 
 
 def test_data_sets_that_catch_their_own_errors_train_on(tmp_path):
-    data = data_runs.coco(write_boxes(tmp_path / 'data'), type='Skipping')
+    data = data_runs.coco(write_boxes(tmp_path / 'data'), type='CocoThatSkips')
     *load, pack = data['pipeline']
     data['pipeline'] = [*load, dict(type='MayFail'), pack]
     data_runs.train(data_runs.config(data, tmp_path / 'run', 4))

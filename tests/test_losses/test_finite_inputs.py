@@ -5,11 +5,13 @@ import threading
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cankd_mm.losses import CanKDLoss, CSKDLoss, LAKDLoss, TaTLoss
 from cankd_mm.losses.finite_inputs import (
     check_loss,
     check_values,
+    values_are_checked,
     values_unchecked,
 )
 
@@ -365,3 +367,11 @@ def test_arguments_that_overflow_are_named(build, named):
 def test_an_ignored_label_is_an_integer():
     with pytest.raises(TypeError, match='`ignore_index`'):
         CSKDLoss(4, ignore_index='background')
+
+
+def test_fake_tensors_have_no_values_to_look_at():
+    with FakeTensorMode():
+        x = torch.zeros(1, 2, 3, 3)
+        assert not values_are_checked(x)
+        loss = LAKDLoss([2], [2], 1.0, 1.0)(x, x)
+    assert loss.shape == ()
