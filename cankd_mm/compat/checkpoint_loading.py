@@ -37,12 +37,11 @@ import tarfile
 import threading
 import types
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from importlib import import_module
 from importlib.util import find_spec
 
-import numpy as np
 import torch
 
+from cankd_mm.checkpoint import numpy_data
 from cankd_mm.checkpoint.errors import UnsafeCheckpointError
 from cankd_mm.checkpoint.integrity import reading
 
@@ -91,10 +90,12 @@ def allowed_globals() -> dict[str, object]:
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    core = import_module(np.array(0).__reduce__()[0].__module__)
     allowed = {
-        'numpy.ndarray': np.ndarray,
-        'numpy.dtype': np.dtype,
+        'numpy.ndarray': numpy_data.ARRAY_NAME,
+        'numpy.dtype': numpy_data.DtypeOfFile,
+        # What arrays are while they are read. No file can name it, since a
+        # name has a dot.
+        'ArrayOfFile': numpy_data.ArrayOfFile,
         'mmengine.config.config.ConfigDict': ConfigDict,
         'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
         'mmengine.optim.scheduler.param_scheduler.OneCycleParamScheduler': (
@@ -106,13 +107,8 @@ def allowed_globals() -> dict[str, object]:
     }
     # numpy 2 moved the module; files carry either name.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        for name in ('_reconstruct', 'scalar'):
-            allowed[f'{module}.{name}'] = getattr(core, name)
-    # A dtype's state is set on an instance of its own class. Not `object`:
-    # numbers and text only.
-    for code in set(np.typecodes['All']) - {'O'}:
-        dtype = type(np.dtype(code))
-        allowed[f'{dtype.__module__}.{dtype.__qualname__}'] = dtype
+        allowed[f'{module}._reconstruct'] = numpy_data.reconstruct
+        allowed[f'{module}.scalar'] = numpy_data.scalar
     return allowed
 
 
