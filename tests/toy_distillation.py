@@ -1,5 +1,6 @@
 """A distillation of two numbers, for what a runner does around a model."""
 
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -9,6 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
+
+_NUMBERS = count()
 
 
 class Student(BaseModel):
@@ -97,6 +100,7 @@ def toy_runner(
             *kw.pop('custom_hooks', []),
         ],
         randomness=dict(seed=0),
-        experiment_name=f'{work_dir.name}-{work_dir.parent.name}',
+        # Runs of one name that start in the same second share what they log.
+        experiment_name=f'{work_dir.name}-{next(_NUMBERS)}',
         **kw,
     )

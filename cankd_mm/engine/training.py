@@ -14,6 +14,7 @@ from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
 from cankd_mm.config_checks.weights_file import require_load_from
 from cankd_mm.engine.hooks.non_finite_loss_hook import guard_losses
+from cankd_mm.engine.hooks.resumed_weights_hook import check_resumed_weights
 from cankd_mm.engine.hooks.training_data_hook import check_training_data
 from cankd_mm.engine.runner.resume import (
     Note,
@@ -109,6 +110,7 @@ def training_runner(
         log_findings(findings)
     if resumed:
         agree_on_resume(runner)
+        check_resumed_weights(runner)
     if options.check:
         check_training_data(runner)
     guard_losses(runner)
