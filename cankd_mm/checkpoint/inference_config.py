@@ -10,8 +10,8 @@ from mmengine.registry import DATASETS
 from cankd_mm.utils.config_walk import dicts
 
 REMEDY = (
-    'Give the config that belongs to the weights (model=CONFIG), or, of a '
-    'distillation, take the plain student in `<name>_student.pth`'
+    'Give the config that belongs to the weights (model=CONFIG); of a '
+    "distillation, the plain student's and `<name>_student.pth`"
 )
 
 

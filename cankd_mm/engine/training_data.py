@@ -18,11 +18,13 @@ def require_training_data(cfg: Config) -> None:
 
     Raises:
         FileNotFoundError: A ``data_root`` or ``ann_file`` that is not there.
+        ValueError: ``classes`` is a single text.
     """
     loader = cfg.get('train_dataloader')
     for key, data in data_sets(loader, 'train_dataloader'):
         if not _reads_local_files(data, cfg.get('default_scope')):
             continue
+        _require_list_of_classes(data, key)
         for name, path in _paths(data):
             if not path.exists():
                 raise FileNotFoundError(
@@ -30,6 +32,16 @@ def require_training_data(cfg: Config) -> None:
                     f'{Path.cwd()}). python tools/prepare_data.py says what '
                     'belongs where; data_root=... names another folder'
                 )
+
+
+def _require_list_of_classes(data: Mapping, key: str) -> None:
+    classes = (data.get('metainfo') or {}).get('classes')
+    # Text may be the name of a file, which MMEngine reads.
+    if isinstance(classes, str) and not Path(classes).is_file():
+        raise ValueError(
+            f'{key}.metainfo.classes={classes!r} is text, expected a sequence '
+            f'of names: classes=({classes!r},), with a comma, for one class'
+        )
 
 
 def _reads_local_files(data: Mapping, scope: str | None) -> bool:

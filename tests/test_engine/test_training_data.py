@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from cankd_mm.engine import training
 from cankd_mm.engine.training import TrainingOptions, training_runner
+from cankd_mm.engine.training_data import require_training_data
 
 
 @pytest.fixture
@@ -89,3 +90,21 @@ def test_data_that_are_there_remote_or_made_are_no_obstacle(build, dataset):
 def test_absolute_annotations_stand_for_themselves(build, tmp_path):
     path = str(tmp_path / 'data' / 'train.json')
     assert build(coco(data_root='data', ann_file=path)) == 'built'
+
+
+def test_one_class_without_a_comma_is_named(tmp_path):
+    data = dict(
+        type='mmdet.CocoDataset',
+        data_root=str(tmp_path),
+        ann_file='',
+        metainfo=dict(classes='cat'),
+    )
+    cfg = Config(
+        dict(default_scope='mmdet', train_dataloader=dict(dataset=data))
+    )
+    with pytest.raises(ValueError, match=r"classes='cat' is text.*\('cat',\)"):
+        require_training_data(cfg)
+    (tmp_path / 'names.txt').write_text('cat')
+    data['metainfo'] = dict(classes=str(tmp_path / 'names.txt'))
+    cfg.train_dataloader.dataset = data
+    require_training_data(cfg)

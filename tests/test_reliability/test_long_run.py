@@ -12,6 +12,7 @@ import torch
 from tests.commands import ROOT
 from tests.forked_tools import fork_tool
 from tests.reliability_table import count
+from tests.test_reliability.crash_points import in_child
 from tests.test_reliability.resource_hook import resources
 
 BASE = ROOT / 'configs' / 'digits' / 'cankd_retinanet.py'
@@ -72,6 +73,11 @@ def test_what_is_held_does_not_grow(iterations, tmp_path, record_property):
 
 
 def test_what_is_counted():
+    # In a process of its own, in which nobody else comes and goes.
+    assert in_child(_check_counts) == 0
+
+
+def _check_counts() -> None:
     # Each of the counts sees what it is there for.
     before = resources()
     module = torch.nn.Linear(1, 1)

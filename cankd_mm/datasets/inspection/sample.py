@@ -161,6 +161,16 @@ class _Sample:
             )
             if self.ignored_masks:
                 line += f', {self.ignored_masks} with ignored labels only'
+            if seen == 1 and len(self.classes) > 1:
+                (label,) = self.labels & set(range(len(self.classes)))
+                verdict.warnings.append(
+                    f'{self.key}.data_prefix.seg_map_path: all {self.masks} '
+                    f'masks that were opened have label {label} only, of '
+                    f'{len(self.classes)} classes '
+                    f'(ignored: {_numbers(self.untrained)}). Look at the '
+                    'masks (0 and 255 of a binary mask are class 0 and '
+                    f'ignored) and at reduce_zero_label={self._reduces}'
+                )
         if self.no_mask:
             line += (
                 f'. {self.no_mask} masks were not looked at: no loading step '

@@ -59,6 +59,9 @@ def judge(records: Sequence[LoadingRecord]) -> Verdict:
         return verdict
     verdict.warnings += _classes_without_box(counted)
     for record in counted:
+        # Beside others its images count as background.
+        if len(records) > 1 and not record.boxes and record.unmatched:
+            verdict.warnings.append(no_box(record))
         if record.numbered is not None:
             verdict.warnings += _numbering(record)
     return verdict
@@ -118,7 +121,7 @@ def _names(record: LoadingRecord) -> str:
     if record.ignored:
         parts.append(f'to be ignored (crowd, difficult): {record.ignored:,}')
     if set(record.source or ()) & set(record.classes):
-        remedy = 'There are names that fit: mend the boxes'
+        remedy = 'There are names that fit: look at the boxes'
     else:
         remedy = _RENAME
     return '; '.join(parts) + f'. {remedy}'

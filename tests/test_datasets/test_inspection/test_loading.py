@@ -379,3 +379,18 @@ def test_a_package_that_is_not_installed_is_no_fault_of_the_file(root):
 def test_other_ways_to_use_a_coco_file(kwargs, root):
     verdict = judge(recorded(data_runs.coco(root, **kwargs)))
     assert not verdict.errors and not verdict.warnings
+
+
+def test_data_set_without_a_box_beside_others_is_a_warning():
+    records = [
+        LoadingRecord(key='a', classes=('cat',), source={'cat': 1}),
+        LoadingRecord(key='b', classes=('cat',), source={'Cat': 3}),
+    ]
+    box = dict(bbox=[0, 0, 5, 5], bbox_label=0)
+    records[0].count([dict(instances=[box])])
+    records[1].count([dict(instances=[])])
+    verdict = judge(records)
+    assert not verdict.errors
+    (warning,) = verdict.warnings
+    assert warning.startswith('b.ann_file: ')
+    assert "'Cat' -> 'cat'" in warning

@@ -209,6 +209,15 @@ def test_masks_of_which_the_model_learns_nothing(tmp_path):
     assert 'ignore_index=0' in verdict.errors[0]
 
 
+def test_masks_of_one_label_are_a_warning(tmp_path):
+    root = write_masks(tmp_path / 'data')
+    # As binary masks have it: one class, and what is ignored.
+    edit(root, lambda labels: np.where(labels == 1, 255, 0).astype('uint8'))
+    verdict = inspect_sample(masks(root), 'key')
+    assert not verdict.errors
+    assert 'have label 0 only, of 4 classes' in verdict.warnings[0]
+
+
 def test_zero_is_ignored_where_it_is_reduced(tmp_path):
     root = write_masks(tmp_path / 'data')
     edit(root, lambda labels: np.where(labels < 4, labels + 1, 0))
