@@ -75,6 +75,7 @@ import numpy as np
 import torch
 
 from cankd_mm.checkpoint.checkpoint_names import checkpoint_pattern, folder_of
+from cankd_mm.checkpoint.config_text import parse_config_text
 from cankd_mm.compat.checkpoint_config import config_text_of
 
 # Entries of the message hub that are this run's own, whatever it resumes.
@@ -178,6 +179,7 @@ def require_resumable(checkpoint: Any, filename: str, runner: Any) -> None:
     Raises:
         ForeignCheckpointError: The message names file, key, what was found
             and what was expected.
+        ConfigTextError: Its config text holds more than data.
     """
     check = _Check(filename)
     check.mapping('the content', checkpoint)
@@ -191,6 +193,9 @@ def require_resumable(checkpoint: Any, filename: str, runner: Any) -> None:
             meta.get(key),
             'an integer of at least 0',
         )
+    if 'config' in meta:
+        # Before hooks look at the rest; the runner reads it later.
+        parse_config_text(meta['config'], f"{filename}: meta['config']")
     seed = meta.get('seed')
     check.that(
         seed is None or _is_integer(seed), "meta['seed']", seed, 'an integer'
