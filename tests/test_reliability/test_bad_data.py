@@ -180,7 +180,7 @@ REFUSED_BOXES = {
     ),
     'all boxes of negative size': (
         annotations(every('annotations', bbox=[8, 8, -4, -4])),
-        [NO_BOX, '12 (no size or outside of the image)', 'mend the boxes'],
+        [NO_BOX, '12 (no size or outside of the image)', 'look at the boxes'],
     ),
     'all boxes outside of the images': (
         annotations(every('annotations', bbox=[900, 8, 9, 9])),
