@@ -15,6 +15,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import IO
 
 from cankd_mm.checkpoint.file_kind import (
@@ -36,6 +37,7 @@ _REMEDY = (
 )
 # A file that is this young may change again without a newer time stamp.
 _SETTLED_SECONDS = 2
+_being_read: ContextVar[str | None] = ContextVar('being_read', default=None)
 
 
 def require_undamaged(path: str | os.PathLike, key: str) -> None:
@@ -78,6 +80,9 @@ def require_undamaged(path: str | os.PathLike, key: str) -> None:
 def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
     """Name key and file where reading a local checkpoint fails.
 
+    Inside of another context for the same file it does nothing: that one has
+    looked at the file, and names the key that a user knows.
+
     Args:
         path: Of something that exists. An open file is read as it is.
         key: The config key or option it stands under.
@@ -89,12 +94,15 @@ def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
     if not isinstance(path, str | os.PathLike):
         yield
         return
+    file = os.path.realpath(path)
+    if file == _being_read.get():
+        yield
+        return
     require_undamaged(path, key)
+    token = _being_read.set(file)
     try:
         yield
-    except UnreadableCheckpointError as error:
-        raise error.under(key) from error.__cause__
-    except OSError:
+    except (UnreadableCheckpointError, OSError):
         raise
     except Exception as error:
         if not _comes_from_the_file(error):
@@ -108,6 +116,8 @@ def reading(path: str | os.PathLike | IO, key: str) -> Iterator[None]:
         raise UnreadableCheckpointError(
             path, key, f'{what} ({type(error).__name__}: {reason})', _REMEDY
         ) from error
+    finally:
+        _being_read.reset(token)
 
 
 def _is_cut_off(path: str | os.PathLike) -> bool:

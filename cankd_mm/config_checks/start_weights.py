@@ -23,14 +23,13 @@ from cankd_mm.config_checks.weights_file import (
     FAILURES,
     as_error,
     mmengines_file,
-    own_file,
+    own_weights,
     read_weights,
 )
 from cankd_mm.utils.checkpoint import (
     load_state,
     read_checkpoint,
     student_state_dict,
-    trained_by,
 )
 from cankd_mm.utils.config_walk import dicts
 
@@ -103,19 +102,10 @@ def _student_ckpt(examined: ExaminedConfig) -> Iterator[Finding]:
     path = examined.model.get('student_ckpt')
     if not path or not examined.is_frozen_teacher:
         return
-    try:
-        file = own_file(path, _STUDENT_KEY)
-        if file is None:
-            return
-        state = read_weights(file, _STUDENT_KEY)
-    except FileNotFoundError as failure:
-        if trained_by(path):
-            yield info(_STUDENT_KEY, f'there is no file {path} yet')
-        else:
-            yield as_error(failure, _STUDENT_KEY)
-    except FAILURES as failure:
-        yield as_error(failure, _STUDENT_KEY)
-    else:
+    state, fault = own_weights(path, _STUDENT_KEY)
+    if fault is not None:
+        yield fault
+    if state is not None:
         student = student_state_dict(state)
         yield from _content(examined, student, _STUDENT_KEY, path)
 

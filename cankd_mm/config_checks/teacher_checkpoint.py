@@ -17,7 +17,7 @@ from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     ModelConfig,
 )
-from cankd_mm.config_checks.finding import Finding, error, info, warning
+from cankd_mm.config_checks.finding import Finding, error, warning
 from cankd_mm.config_checks.heads import class_counts
 from cankd_mm.config_checks.meta_model import meta_model
 from cankd_mm.config_checks.published_weights import (
@@ -27,17 +27,11 @@ from cankd_mm.config_checks.published_weights import (
     listed_configs,
 )
 from cankd_mm.config_checks.quiet import quiet
-from cankd_mm.config_checks.weights_file import (
-    FAILURES,
-    as_error,
-    own_file,
-    read_weights,
-)
+from cankd_mm.config_checks.weights_file import own_weights
 from cankd_mm.utils.checkpoint import (
     LoadReport,
     load_state,
     student_state_dict,
-    trained_by,
 )
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.config_walk import dicts
@@ -59,20 +53,12 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
         return
     if isinstance(path, str) and '://' in path:
         yield from _address(examined, teacher, path)
-    try:
-        file = own_file(path, KEY)
-        state = None if file is None else read_weights(file, KEY)
-    except FileNotFoundError as failure:
-        if trained_by(path):
-            yield info(KEY, f'there is no file {path} yet')
-        else:
-            yield as_error(failure, KEY)
-    except FAILURES as failure:
-        yield as_error(failure, KEY)
-    else:
-        if state is not None:
-            student = student_state_dict(state)
-            yield from _content(examined, teacher, student, path)
+    state, fault = own_weights(path, KEY)
+    if fault is not None:
+        yield fault
+    if state is not None:
+        student = student_state_dict(state)
+        yield from _content(examined, teacher, student, path)
 
 
 def _no_weights(examined: ExaminedConfig) -> Iterator[Finding]:

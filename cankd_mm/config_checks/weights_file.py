@@ -8,11 +8,12 @@ from mmengine.config import Config
 from torch import Tensor
 
 from cankd_mm.checkpoint.file_kind import require_checkpoint_file
-from cankd_mm.config_checks.finding import Finding, error
+from cankd_mm.config_checks.finding import Finding, error, info
 from cankd_mm.config_checks.published_weights import file_name
 from cankd_mm.utils.checkpoint import (
     find_checkpoint,
     read_checkpoint,
+    trained_by,
     weights_of,
 )
 from cankd_mm.utils.config_path import require_text
@@ -99,6 +100,32 @@ def read_weights(file: str, key: str) -> dict[str, Tensor]:
         ValueError: It is no checkpoint, damaged, or holds code.
     """
     return weights_of(read_checkpoint(file, key), file, key)
+
+
+def own_weights(
+    path: str, key: str
+) -> tuple[dict[str, Tensor] | None, Finding | None]:
+    """Read the weights that this package reads, or find why not.
+
+    Args:
+        path: The value in the config: a path, ``package::path`` or an
+            address.
+        key: The config key.
+
+    Returns:
+        The weights, None for an address that was not downloaded before and
+        where there is a finding. A file that a training here has yet to write
+        is an info.
+    """
+    try:
+        file = own_file(path, key)
+        return (None if file is None else read_weights(file, key)), None
+    except FileNotFoundError as failure:
+        if trained_by(path):
+            return None, info(key, f'there is no file {path} yet')
+        return None, as_error(failure, key)
+    except FAILURES as failure:
+        return None, as_error(failure, key)
 
 
 def as_error(failure: Exception, key: str) -> Finding:

@@ -5,6 +5,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch.nn.parallel import DistributedDataParallel
 
+from cankd_mm.utils.model_wrapper import unwrapped_model
+
 
 @HOOKS.register_module()
 class LocalBackwardHook(Hook):
@@ -44,20 +46,15 @@ class LocalBackwardHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Hands the optimizer's wrapper over."""
         if self._is_wanted(runner):
-            _unwrapped(runner).optim_wrapper = runner.optim_wrapper
+            unwrapped_model(runner.model).optim_wrapper = runner.optim_wrapper
 
     def after_train_iter(
         self, runner, batch_idx, data_batch=None, outputs=None
     ) -> None:
         """Takes it back, so that the model can be copied."""
         if self._is_wanted(runner):
-            _unwrapped(runner).optim_wrapper = None
+            unwrapped_model(runner.model).optim_wrapper = None
 
     @staticmethod
     def _is_wanted(runner) -> bool:
-        return getattr(_unwrapped(runner), 'local_backward', False)
-
-
-def _unwrapped(runner):
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model
+        return getattr(unwrapped_model(runner.model), 'local_backward', False)

@@ -14,6 +14,7 @@ from cankd_mm.checkpoint.interrupted_save import (
     replaced_names,
     resumed_checkpoint,
 )
+from cankd_mm.utils.model_wrapper import unwrapped_model
 from cankd_mm.utils.student_export import export_student, student_path
 
 
@@ -64,7 +65,7 @@ class StudentCheckpointHook(Hook):
         for name in replaced_names(hook, runner):
             self._exported[last.with_name(name)] = None
         self._remove_orphans()
-        if _has_student(runner.model):
+        if hasattr(unwrapped_model(runner.model), 'architecture'):
             for checkpoint in _current_checkpoints(runner):
                 is_own = checkpoint.resolve().parent == last.parent.resolve()
                 if is_own and not student_path(checkpoint).exists():
@@ -137,7 +138,3 @@ def _current_checkpoints(runner) -> list[Path]:
         if name.startswith(('last_ckpt', 'best_ckpt')) and path
     ]
     return [Path(path) for path in paths if Path(path).is_file()]
-
-
-def _has_student(model) -> bool:
-    return hasattr(getattr(model, 'module', model), 'architecture')

@@ -6,7 +6,6 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 
 from cankd_mm.utils.checkpoint import (
     load_state,
@@ -19,6 +18,7 @@ from cankd_mm.utils.distillation_config import (
     is_distillation,
     plain_student_config,
 )
+from cankd_mm.utils.model_wrapper import unwrapped_model
 
 # A model that misses more than this of its weights measures nothing.
 _MIN_COVERAGE = 0.99
@@ -73,8 +73,7 @@ def test(cfg: Config, options: TestingOptions) -> dict[str, float]:
     if options.show_dir:
         _paint(cfg, options.show_dir)
     runner = build_runner(cfg)
-    model = runner.model
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrapped_model(runner.model)
     report = load_state(model, student, f'checkpoint={options.checkpoint!r}')
     print_log(str(report), logger='current')
     report.require(_MIN_COVERAGE, 'config')

@@ -12,6 +12,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
+from cankd_mm.checkpoint.errors import UnsafeCheckpointError
 from cankd_mm.checkpoint.file_kind import (
     UnreadableCheckpointError,
     require_checkpoint_file,
@@ -20,23 +21,9 @@ from cankd_mm.checkpoint.finite_weights import (
     NonFinite,
     non_finite_tensors,
     raise_non_finite,
-    require_finite,
 )
 from cankd_mm.checkpoint.integrity import reading
 from cankd_mm.utils.config_path import require_text, resolve_path
-
-__all__ = [
-    'LoadReport',
-    'UnreadableCheckpointError',
-    'find_checkpoint',
-    'load_state',
-    'load_weights',
-    'read_checkpoint',
-    'require_finite',
-    'student_state_dict',
-    'trained_by',
-    'weights_of',
-]
 
 # Wrappers that training leaves in front of a model's own keys.
 _WRAPPER_PREFIX = re.compile(r'^(module\.)+')
@@ -201,11 +188,8 @@ def _named(key: str) -> Iterator[None]:
         yield
     except UnreadableCheckpointError as error:
         raise error.under(key) from error.__cause__
-    except ValueError as error:
-        # UnsafeCheckpointError is known to the compatibility layer only.
-        if type(error) is ValueError or len(error.args) != 1:
-            raise
-        raise type(error)(f'{key}: {error}') from error
+    except UnsafeCheckpointError as error:
+        raise UnsafeCheckpointError(f'{key}: {error}') from error
 
 
 def weights_of(

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def require_text(path: Any, key: str) -> str:
-    """Return a path as text; a comma behind it in a config makes a tuple.
+    """Return a path as text; a comma after it in a config makes a tuple.
 
     Args:
         path: What the config says.

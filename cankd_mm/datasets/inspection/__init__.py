@@ -17,10 +17,7 @@ from cankd_mm.datasets.inspection.steps import (
     box_filters,
     loads_no_annotations,
 )
-from cankd_mm.datasets.inspection.unwrap import (
-    unwrapped,
-    unwrapped_with_steps,
-)
+from cankd_mm.datasets.inspection.unwrap import unwrapped_with_steps
 from cankd_mm.datasets.inspection.verdict import Verdict, judge
 
 __all__ = [
@@ -35,6 +32,5 @@ __all__ = [
     'name_files_in_errors',
     'observed_loading',
     'record_of',
-    'unwrapped',
     'unwrapped_with_steps',
 ]

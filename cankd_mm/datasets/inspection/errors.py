@@ -62,7 +62,7 @@ def failure_noted(record: Any) -> Iterator[None]:
     Looking at data must not end a run that would train without it.
 
     Args:
-        record: Whose ``not_counted`` says so.
+        record: Its ``not_counted`` gets the reason.
     """
     try:
         yield

@@ -33,7 +33,7 @@ class LoadingRecord:
         source: Boxes in the annotations, for each name as they have it; None
             where the format is not known.
         dropped: Boxes that the data set left out, for each reason.
-        numbered: The name behind each label, where the file decides it.
+        numbered: The name of each label, where the file decides it.
         degenerate: Boxes without a finite, positive size that are used.
         examples: The first few of them, in words.
         box_filters: Steps of the pipelines that may remove such boxes.

@@ -154,18 +154,18 @@ class _Sample:
             (verdict.warnings if is_doubt else verdict.errors).append(text)
         line = f'{self.key}: opened {count} of {len(self.dataset):,} images'
         if self.masks:
-            seen = len(self.labels & set(range(len(self.classes))))
+            seen = self.labels & set(range(len(self.classes)))
             line += (
-                f' and {self.masks} masks: labels of {seen} of '
+                f' and {self.masks} masks: labels of {len(seen)} of '
                 f'{len(self.classes)} classes'
             )
             if self.ignored_masks:
                 line += f', {self.ignored_masks} with ignored labels only'
-            if seen == 1 and len(self.classes) > 1:
-                (label,) = self.labels & set(range(len(self.classes)))
+            if len(seen) == 1 and len(self.classes) > 1:
                 verdict.warnings.append(
                     f'{self.key}.data_prefix.seg_map_path: all {self.masks} '
-                    f'masks that were opened have label {label} only, of '
+                    f'masks that were opened have label {_numbers(seen)} '
+                    'only, of '
                     f'{len(self.classes)} classes '
                     f'(ignored: {_numbers(self.untrained)}). Look at the '
                     'masks (0 and 255 of a binary mask are class 0 and '

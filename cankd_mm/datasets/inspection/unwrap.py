@@ -8,24 +8,14 @@ from cankd_mm.datasets.inspection.steps import all_steps
 _ONE = ('dataset', '_dataset')
 
 
-def unwrapped(dataset: Any) -> Iterator[Any]:
-    """Return the data sets that read files, without those around them.
-
-    Args:
-        dataset: A data set, or a wrapper that repeats, concatenates, slices,
-            balances or mixes others.
-    """
-    for part, _ in unwrapped_with_steps(dataset):
-        yield part
-
-
 def unwrapped_with_steps(
     dataset: Any, outer: tuple = ()
 ) -> Iterator[tuple[Any, list]]:
     """Return the data sets that read files, each with its steps.
 
     Args:
-        dataset: A data set or a wrapper.
+        dataset: A data set, or a wrapper that repeats, concatenates, slices,
+            balances or mixes others.
         outer: The steps of the wrappers around it, which are part of each
             list.
     """

@@ -10,13 +10,13 @@ from typing import Any
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import Tensor, nn
 
 from cankd_mm.checkpoint.finite_weights import describe, non_finite_tensors
 from cankd_mm.engine.hooks.loss_reading import LossReading
 from cankd_mm.utils.arguments import check_count
+from cankd_mm.utils.model_wrapper import unwrapped_model
 
 _REMEDIES = """Ways out:
   - a lower learning rate (optim_wrapper.optimizer.lr), or a longer warm-up \
@@ -215,5 +215,5 @@ class NonFiniteLossHook(Hook):
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return parameters and buffers under the names of the state dict."""
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrapped_model(model)
     return dict(chain(model.named_parameters(), model.named_buffers()))

@@ -6,7 +6,6 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from cankd_mm.datasets.inspection import (
@@ -23,6 +22,7 @@ from cankd_mm.datasets.inspection import (
 )
 from cankd_mm.datasets.inspection.errors import brief, failure_noted
 from cankd_mm.datasets.inspection.loading import classes_of
+from cankd_mm.utils.model_wrapper import unwrapped_model
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _KEY = 'train_dataloader.dataset'
@@ -80,7 +80,7 @@ class TrainingDataHook(Hook):
                 'The training data cannot be trained on (--no-check of '
                 f'tools/train.py does not look):\n{errors[0]}'
             )
-        for part in _parts(loop):
+        for part, _ in _parts_with_steps(loop):
             name_files_in_errors(part)
 
 
@@ -120,8 +120,7 @@ def observe_data_loading(runner) -> None:
 
 
 def _look_at(loop: Any, sample_size: int, model: Any = None) -> Verdict:
-    with_steps = _parts_with_steps(loop)
-    parts = [part for part, _ in with_steps]
+    parts = _parts_with_steps(loop)
     if not parts:
         return Verdict(
             report=[
@@ -130,13 +129,13 @@ def _look_at(loop: Any, sample_size: int, model: Any = None) -> Verdict:
             ]
         )
     records = []
-    for part, steps in with_steps:
+    for part, steps in parts:
         record = record_of(part) or _count_again(part, steps)
         record.box_filters = box_filters(steps)
         records.append(record)
     ignored, untrained = _ignored_by(model)
     verdict = judge(records)
-    for part, record in zip(parts, records, strict=True):
+    for (part, _), record in zip(parts, records, strict=True):
         try:
             sample = inspect_sample(
                 part, record.key, sample_size, ignored, untrained
@@ -155,10 +154,6 @@ def _look_at(loop: Any, sample_size: int, model: Any = None) -> Verdict:
     return verdict
 
 
-def _parts(loop: Any) -> list:
-    return [part for part, _ in _parts_with_steps(loop)]
-
-
 def _parts_with_steps(loop: Any) -> list:
     dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
     return [] if dataset is None else list(unwrapped_with_steps(dataset))
@@ -171,8 +166,7 @@ def _ignored_by(model: Any) -> tuple[set[int], set[int] | None]:
         Those that any head or loss ignores, and those that every head of the
         trained model ignores; None in place of the latter without such heads.
     """
-    if is_model_wrapper(model):
-        model = model.module
+    model = unwrapped_model(model)
     # Of a distillation, the student.
     model = getattr(model, 'architecture', model)
     modules = list(model.modules()) if hasattr(model, 'modules') else []

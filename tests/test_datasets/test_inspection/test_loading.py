@@ -16,7 +16,7 @@ from cankd_mm.datasets.inspection import (
     judge,
     observed_loading,
     record_of,
-    unwrapped,
+    unwrapped_with_steps,
 )
 from tests import data_runs
 from tests.tiny_data import ANIMALS, write_boxes
@@ -46,7 +46,8 @@ def load(dataset: dict):
 
 
 def recorded(dataset: dict) -> list[LoadingRecord]:
-    return [record_of(part) for part in unwrapped(load(dataset))]
+    parts = unwrapped_with_steps(load(dataset))
+    return [record_of(part) for part, _ in parts]
 
 
 def test_counts_of_a_coco_file(root):
@@ -270,7 +271,7 @@ def test_labeled_and_unlabeled_images_together(root):
     )
     with observed_loading(loader, 'train_dataloader', training=True):
         loader = Runner.build_dataloader(loader)
-    parts = list(unwrapped(loader.dataset))
+    parts = [part for part, _ in unwrapped_with_steps(loader.dataset)]
     verdict = judge([record_of(part) for part in parts])
     for part in parts:
         sample = inspect_sample(part, 'key')
