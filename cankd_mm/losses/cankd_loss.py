@@ -6,15 +6,10 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from cankd_mm.losses.cross_non_local import CrossNonLocal
-from cankd_mm.losses.finite_inputs import check_levels, check_loss
+from cankd_mm.losses.finite_inputs import check_loss
+from cankd_mm.losses.paired_levels import paired_levels
 from cankd_mm.utils.arguments import check_count, check_flag, check_weight
-from cankd_mm.utils.levels import (
-    as_levels,
-    check_devices,
-    check_pair,
-    check_same_images,
-    no_autocast,
-)
+from cankd_mm.utils.levels import check_pair, no_autocast
 
 # The branch grows with the third power of the values, its variance with the
 # sixth. From about here on the variance overflows float32, and an infinite one
@@ -139,18 +134,14 @@ class CanKDLoss(nn.Module):
             TypeError: A level is not a tensor, or of a wider type than the
                 parameters.
         """
-        students = as_levels(s_feature, self.num_levels, 's_feature')
-        teachers = as_levels(t_feature, self.num_levels, 't_feature')
-        check_devices(
-            s_feature=students,
-            t_feature=teachers,
-            parameters=list(self.parameters()),
+        students, teachers = paired_levels(
+            self,
+            s_feature,
+            t_feature,
+            self.num_levels,
+            self._check_pair,
+            LARGEST,
         )
-        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
-            self._check_pair(s, t, index)
-        check_same_images(students, 's_feature')
-        check_levels('s_feature', students, LARGEST)
-        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for block, s, t in zip(self.levels, students, teachers, strict=True):
             with no_autocast(s):

@@ -11,7 +11,8 @@ from cankd_mm.functional.lakd import (
     feature_loss,
     spatial_weights,
 )
-from cankd_mm.losses.finite_inputs import check_levels, check_loss
+from cankd_mm.losses.finite_inputs import check_loss
+from cankd_mm.losses.paired_levels import paired_levels
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
@@ -19,10 +20,7 @@ from cankd_mm.utils.arguments import (
     check_weight,
 )
 from cankd_mm.utils.levels import (
-    as_levels,
-    check_devices,
     check_pair,
-    check_same_images,
     no_autocast,
     parameters_type,
 )
@@ -185,31 +183,30 @@ class LAKDLoss(nn.Module):
             TypeError: A map is not a tensor, or of a wider type than its
                 projection.
         """
-        count = len(self.projections)
-        students = as_levels(s_feature, count, 's_feature')
-        teachers = as_levels(t_feature, count, 't_feature')
-        check_devices(
-            s_feature=students,
-            t_feature=teachers,
-            parameters=list(self.parameters()),
+        students, teachers = paired_levels(
+            self,
+            s_feature,
+            t_feature,
+            len(self.projections),
+            self._check_pair,
+            LARGEST,
         )
-        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
-            check_pair(
-                s,
-                t,
-                self.student_channels[index],
-                self.teacher_channels[index],
-                index,
-                same_grid=False,
-            )
-        check_same_images(students, 's_feature')
-        check_levels('s_feature', students, LARGEST)
-        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             with no_autocast(s):
                 loss = loss + self._module_loss(index, s, t.detach())
         return check_loss(self.loss_weight * loss, *students, *teachers)
+
+    def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:
+        """Raise unless the maps fit; each may have a grid of its own."""
+        check_pair(
+            s,
+            t,
+            self.student_channels[index],
+            self.teacher_channels[index],
+            index,
+            same_grid=False,
+        )
 
     def _module_loss(self, index: int, s: Tensor, t: Tensor) -> Tensor:
         """The terms of one local module, weighted and summed."""

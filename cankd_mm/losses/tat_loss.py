@@ -19,10 +19,10 @@ from cankd_mm.functional.tat import (
 )
 from cankd_mm.losses.finite_inputs import (
     carry_non_finite,
-    check_levels,
     check_loss,
     values_are_checked,
 )
+from cankd_mm.losses.paired_levels import paired_levels
 from cankd_mm.utils.arguments import (
     check_choice,
     check_count,
@@ -31,10 +31,7 @@ from cankd_mm.utils.arguments import (
     check_weight,
 )
 from cankd_mm.utils.levels import (
-    as_levels,
-    check_devices,
     check_pair,
-    check_same_images,
     no_autocast,
     parameters_type,
 )
@@ -354,20 +351,14 @@ class TaTLoss(nn.Module):
             TypeError: A level is not a tensor, or of a wider type than the
                 parameters.
         """
-        students = as_levels(s_feature, self.num_levels, 's_feature')
-        teachers = as_levels(t_feature, self.num_levels, 't_feature')
-        check_devices(
-            s_feature=students,
-            t_feature=teachers,
-            parameters=list(self.parameters()),
+        students, teachers = paired_levels(
+            self,
+            s_feature,
+            t_feature,
+            self.num_levels,
+            self._check_pair,
+            LARGEST,
         )
-        for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
-            check_pair(
-                s, t, self.student_channels, self.teacher_channels, index
-            )
-        check_same_images(students, 's_feature')
-        check_levels('s_feature', students, LARGEST)
-        check_levels('t_feature', teachers, LARGEST)
         loss = 0.0
         for index, (s, t) in enumerate(zip(students, teachers, strict=True)):
             dtype = parameters_type(self.levels[index].query.conv.weight, s, t)
@@ -376,6 +367,10 @@ class TaTLoss(nn.Module):
                 loss = loss + self._level_loss(index, s, t)
         loss = carry_non_finite(self.loss_weight * loss, *students, *teachers)
         return check_loss(loss, *students, *teachers)
+
+    def _check_pair(self, s: Tensor, t: Tensor, index: int) -> None:
+        """Raise unless the student's and the teacher's level fit."""
+        check_pair(s, t, self.student_channels, self.teacher_channels, index)
 
     def _level_loss(self, index: int, s: Tensor, t: Tensor) -> Tensor:
         """The terms of one level, weighted and summed."""
