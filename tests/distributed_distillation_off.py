@@ -21,17 +21,6 @@ from cankd_mm.utils.process_group import leave_process_group
 from tests import local_models, tiny_models
 
 
-def fcn(**kwargs) -> dict:
-    """A distillation whose distiller has parameters."""
-    return tiny_models.distillation(
-        tiny_models.fcn(),
-        tiny_models.fcn(),
-        source='backbone.layer4',
-        loss=tiny_models.segmentation_loss(),
-        **kwargs,
-    )
-
-
 def lakd(**kwargs) -> dict:
     """A student of local modules."""
     family = local_models.FAMILIES['ResNet']
@@ -40,8 +29,8 @@ def lakd(**kwargs) -> dict:
 
 # Name: config, steps before the distillation is stopped.
 CASES = {
-    'weight 0': (fcn(distill_weight=0.0), 0),
-    'stopped': (fcn(), 2),
+    'weight 0': (tiny_models.fcn_pair(distill_weight=0.0), 0),
+    'stopped': (tiny_models.fcn_pair(), 2),
     'local modules, weight 0': (lakd(distill_weight=0.0), 0),
     'local modules, stopped': (lakd(), 2),
 }

@@ -277,6 +277,22 @@ def segmentation_loss(base_channels: int = 8) -> dict:
     return dict(type='mmrazor.CanKDLoss', in_channels=8 * base_channels)
 
 
+def retinanet_pair(**kwargs) -> ConfigDict:
+    """CanKD from a wider :func:`retinanet` to a narrow one."""
+    return distillation(retinanet(), retinanet(16), **kwargs)
+
+
+def fcn_pair(**kwargs) -> ConfigDict:
+    """CanKD between two :func:`fcn`, whose dropout draws random numbers."""
+    return distillation(
+        fcn(),
+        fcn(),
+        source='backbone.layer4',
+        loss=segmentation_loss(),
+        **kwargs,
+    )
+
+
 def detection_batch(num_classes: int = 3, size: int = 64) -> dict:
     """Two images with boxes, as a data loader gives them."""
     from mmdet.testing import demo_mm_inputs

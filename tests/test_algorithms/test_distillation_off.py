@@ -17,27 +17,9 @@ from tests import local_models, tiny_models
 from tests.commands import run
 from tests.local_models import FAMILIES
 
-
-def _retinanet(**kwargs) -> dict:
-    return tiny_models.distillation(
-        tiny_models.retinanet(), tiny_models.retinanet(16), **kwargs
-    )
-
-
-def _fcn(**kwargs) -> dict:
-    # Dropout draws from the random stream in every step.
-    return tiny_models.distillation(
-        tiny_models.fcn(),
-        tiny_models.fcn(),
-        source='backbone.layer4',
-        loss=tiny_models.segmentation_loss(),
-        **kwargs,
-    )
-
-
 PAIRS = {
-    'retinanet': (_retinanet, tiny_models.detection_batch),
-    'fcn': (_fcn, tiny_models.segmentation_batch),
+    'retinanet': (tiny_models.retinanet_pair, tiny_models.detection_batch),
+    'fcn': (tiny_models.fcn_pair, tiny_models.segmentation_batch),
 }
 
 
@@ -112,7 +94,7 @@ def _plainly_trained(pair: str) -> tuple[list[float], nn.Module]:
 
 @pytest.mark.parametrize('how', ['NaN', 'raising'])
 def test_training_goes_on_plainly_after_a_stop(how):
-    model = _build(_fcn())
+    model = _build(tiny_models.fcn_pair())
     _train(model, tiny_models.segmentation_batch)
     hook = StopDistillHook(stop_epoch=1)
     hook.before_train_epoch(
@@ -130,7 +112,10 @@ def test_training_goes_on_plainly_after_a_stop(how):
 def test_norm_of_the_gradients_is_summed_over_the_student_only():
     # More tensors, of zeros, change the order of the sum and its last bit.
     summed = []
-    for config in (_fcn(distill_weight=0.0), _fcn()['architecture']):
+    for config in (
+        tiny_models.fcn_pair(distill_weight=0.0),
+        tiny_models.fcn_pair()['architecture'],
+    ):
         model = _build(config)
         optimizer = _optimizer(model)
         clip = optimizer.clip_func
@@ -160,7 +145,7 @@ def test_two_processes_train_plainly_too(tmp_path):
 
 
 def test_neither_teacher_nor_connectors_nor_distill_losses_run():
-    config = _retinanet(distill_weight=0.0)
+    config = tiny_models.retinanet_pair(distill_weight=0.0)
     config.distiller.connectors = dict(
         same=dict(type='mmrazor.ProjectionConnector', out_channels=16)
     )
@@ -196,7 +181,7 @@ def test_neither_teacher_nor_connectors_nor_distill_losses_run():
 @pytest.mark.parametrize('value', [1.0, float('nan'), float('inf')])
 @pytest.mark.parametrize('how', ['weight', 'stopped'])
 def test_parameters_of_the_distiller_get_a_gradient_of_0(how, value):
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     if how == 'weight':
         model.distill_weight = 0.0
     else:
@@ -218,7 +203,7 @@ def test_parameters_of_the_distiller_get_a_gradient_of_0(how, value):
 
 
 def test_distiller_without_parameters_needs_none():
-    config = _retinanet(
+    config = tiny_models.retinanet_pair(
         distill_weight=0.0, loss=dict(type='mmrazor.L2Loss', normalize=False)
     )
     mapping = config.distiller.loss_forward_mappings.loss_distill

@@ -12,16 +12,6 @@ from tests import tiny_models
 NAN, INF = math.nan, math.inf
 
 
-def _config(**kwargs) -> dict:
-    return tiny_models.distillation(
-        tiny_models.fcn(),
-        tiny_models.fcn(),
-        source='backbone.layer4',
-        loss=tiny_models.segmentation_loss(),
-        **kwargs,
-    )
-
-
 def _teacher(spoil=lambda state: None) -> nn.Module:
     """A built teacher with some of its tensors changed."""
     torch.manual_seed(0)
@@ -44,7 +34,7 @@ def _saved(tmp_path, spoil=_one_nan) -> str:
 def test_teacher_file_with_one_nan_is_an_error_that_names_it(tmp_path):
     path = _saved(tmp_path)
     with pytest.raises(ValueError) as error:
-        MODELS.build(_config(teacher_ckpt=path))
+        MODELS.build(tiny_models.fcn_pair(teacher_ckpt=path))
     message = str(error.value)
     assert f'model.teacher_ckpt={path!r}' in message
     assert 'backbone.layer2.0.conv1.weight (1 NaN of 1152)' in message
@@ -55,13 +45,13 @@ def test_student_file_with_one_nan_is_an_error_whatever_the_weight(
     tmp_path, weight
 ):
     path = _saved(tmp_path)
-    config = _config(student_ckpt=path, distill_weight=weight)
+    config = tiny_models.fcn_pair(student_ckpt=path, distill_weight=weight)
     with pytest.raises(ValueError, match='student_ckpt.*1 tensor with NaN'):
         MODELS.build(config)
 
 
 def test_inherited_weights_are_finite(tmp_path):
-    config = _config(
+    config = tiny_models.fcn_pair(
         teacher_ckpt=_saved(tmp_path), inherit=['backbone'], distill_weight=0.0
     )
     with pytest.raises(ValueError, match='model.inherit.*1 tensor with NaN'):
@@ -81,7 +71,7 @@ def _overflow(state: dict) -> None:
 @pytest.mark.parametrize('spoil', [_negative_variance, _overflow])
 @pytest.mark.parametrize('folded', [True, False])
 def test_features_that_are_not_finite_name_recorder_and_loss(spoil, folded):
-    config = _config(fold_teacher_norms=folded)
+    config = tiny_models.fcn_pair(fold_teacher_norms=folded)
     config.teacher = _teacher(spoil)
     with pytest.raises(ValueError) as error:
         MODELS.build(config)
@@ -97,21 +87,21 @@ def test_overflow_of_float16_has_its_own_remedy():
         state['backbone.layer4.1.bn2.bias'].fill_(60000.0)
         state['backbone.layer4.1.bn2.weight'].fill_(60000.0)
 
-    config = _config(teacher_dtype='float16')
+    config = tiny_models.fcn_pair(teacher_dtype='float16')
     config.teacher = _teacher(large)
     with pytest.raises(ValueError, match="teacher_dtype='bfloat16'"):
         MODELS.build(config)
 
 
 def test_student_that_has_its_weights_is_finite():
-    config = _config()
+    config = tiny_models.fcn_pair()
     config.architecture = _teacher(_negative_variance)
     with pytest.raises(ValueError, match='student_recorders.features'):
         MODELS.build(config)
 
 
 def test_student_that_waits_for_its_weights_is_warned_of(logged):
-    config = _config()
+    config = tiny_models.fcn_pair()
     student = MODELS.build(tiny_models.fcn())
     _negative_variance(student.state_dict())
     config.architecture = student
@@ -128,7 +118,7 @@ class InfiniteLoss(nn.Module):
 
 
 def test_loss_that_is_not_finite_is_named():
-    config = _config()
+    config = tiny_models.fcn_pair()
     config.distiller.distill_losses.loss_distill = dict(
         type='mmrazor.InfiniteLoss'
     )
@@ -163,7 +153,7 @@ def _raising() -> nn.Module:
     ids=['NaN', 'infinite', 'raising'],
 )
 def test_weight_of_0_makes_them_warnings(kind, teacher, warned, logged):
-    config = _config(distill_weight=0.0)
+    config = tiny_models.fcn_pair(distill_weight=0.0)
     config.teacher = teacher()
     config.type = f'mmrazor.{kind}'
     model = MODELS.build(config)
@@ -180,7 +170,7 @@ def test_weight_of_0_makes_them_warnings(kind, teacher, warned, logged):
 
 
 def test_teacher_without_fault_is_used_once_the_weight_is_positive():
-    config = _config(distill_weight=0.0)
+    config = tiny_models.fcn_pair(distill_weight=0.0)
     config.teacher = _teacher()
     model = MODELS.build(config)
     model.init_weights()
@@ -192,7 +182,9 @@ def test_teacher_without_fault_is_used_once_the_weight_is_positive():
 
 def test_weight_of_0_makes_a_file_with_nan_a_warning(tmp_path, logged):
     path = _saved(tmp_path)
-    model = MODELS.build(_config(teacher_ckpt=path, distill_weight=0.0))
+    model = MODELS.build(
+        tiny_models.fcn_pair(teacher_ckpt=path, distill_weight=0.0)
+    )
     assert any(
         'model.teacher_ckpt' in line and '1 NaN of 1152' in line
         for line in logged

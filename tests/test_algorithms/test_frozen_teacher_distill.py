@@ -16,36 +16,28 @@ from torch import nn
 from tests import tiny_models
 
 
-def _retinanet(**kwargs) -> dict:
-    return tiny_models.distillation(
-        tiny_models.retinanet(), tiny_models.retinanet(16), **kwargs
-    )
-
-
 def _faster_rcnn(**kwargs) -> dict:
     return tiny_models.distillation(
         tiny_models.faster_rcnn(), tiny_models.faster_rcnn(16), **kwargs
     )
 
 
-def _fcn(**kwargs) -> dict:
-    return tiny_models.distillation(
-        tiny_models.fcn(),
-        tiny_models.fcn(),
-        source='backbone.layer4',
-        loss=tiny_models.segmentation_loss(),
-        **kwargs,
-    )
-
-
 PAIRS = {
-    'retinanet': (_retinanet, tiny_models.detection_batch, 'bbox_head'),
+    'retinanet': (
+        tiny_models.retinanet_pair,
+        tiny_models.detection_batch,
+        'bbox_head',
+    ),
     'faster_rcnn': (
         _faster_rcnn,
         tiny_models.detection_batch,
         'rpn_head roi_head',
     ),
-    'fcn': (_fcn, tiny_models.segmentation_batch, 'decode_head'),
+    'fcn': (
+        tiny_models.fcn_pair,
+        tiny_models.segmentation_batch,
+        'decode_head',
+    ),
 }
 every_pair = pytest.mark.parametrize('pair', PAIRS)
 
@@ -137,7 +129,7 @@ def test_teacher_runs_no_head_and_sees_no_labels(pair):
 
 
 def test_teacher_stops_behind_the_last_recorded_module():
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     config['distiller']['teacher_recorders'] = dict(
         features=dict(type='ModuleOutputs', source='backbone.layer2')
     )
@@ -170,9 +162,9 @@ def test_teacher_draws_no_random_numbers(pair):
 
 
 def test_building_takes_what_the_student_alone_takes_from_the_random_stream():
-    _build(_fcn()['architecture'])
+    _build(tiny_models.fcn_pair()['architecture'])
     plain = _random_states()
-    config = _fcn()
+    config = tiny_models.fcn_pair()
     # Even where the distiller initialises its layers with random numbers.
     config.distiller.init_cfg = dict(type='Normal', layer='Conv2d', std=0.01)
     _build(config)
@@ -180,7 +172,7 @@ def test_building_takes_what_the_student_alone_takes_from_the_random_stream():
 
 
 def test_training_mode_never_reaches_the_teacher():
-    model = _build(_fcn())
+    model = _build(tiny_models.fcn_pair())
     assert model.train() is model
     assert model.eval() is model
     assert model.train(True) is model
@@ -191,7 +183,7 @@ def test_training_mode_never_reaches_the_teacher():
 
 
 def test_records_are_dropped_so_that_a_trained_model_can_be_copied():
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     _backward(model, tiny_models.detection_batch())
     for manager in (
         model.distiller.student_recorders,
@@ -212,7 +204,7 @@ def test_records_are_dropped_so_that_a_trained_model_can_be_copied():
 
 
 def test_distill_loss_reaches_the_student():
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     losses = _losses(model, tiny_models.detection_batch())
     assert {'student.loss_cls', 'distill.loss_distill'} <= losses.keys()
     losses['distill.loss_distill'].backward()
@@ -221,8 +213,10 @@ def test_distill_loss_reaches_the_student():
 
 def test_distill_weight_scales_the_distill_loss_alone():
     batch = tiny_models.detection_batch()
-    once = _losses(_build(_retinanet()), copy.deepcopy(batch))
-    twice = _losses(_build(_retinanet(distill_weight=2.0)), batch)
+    once = _losses(_build(tiny_models.retinanet_pair()), copy.deepcopy(batch))
+    twice = _losses(
+        _build(tiny_models.retinanet_pair(distill_weight=2.0)), batch
+    )
     assert torch.equal(
         2 * once['distill.loss_distill'], twice['distill.loss_distill']
     )
@@ -232,7 +226,7 @@ def test_distill_weight_scales_the_distill_loss_alone():
 
 
 def test_stopped_distillation_leaves_no_gradient_and_no_unused_parameter():
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     model.distillation_stopped = True
     _backward(model, tiny_models.detection_batch())
     for parameter in model.distiller.parameters():
@@ -263,7 +257,7 @@ def test_dry_run_leaves_no_traces():
 
 
 def test_image_that_a_model_cannot_take_is_an_error_that_names_the_key():
-    config = _retinanet(dry_run_size=(65, 64))
+    config = tiny_models.retinanet_pair(dry_run_size=(65, 64))
     config.teacher.backbone.depth = 50
     config.teacher.neck.in_channels = [64, 128, 256, 513]
     with pytest.raises(ValueError, match='model.dry_run_size') as error:
@@ -277,7 +271,7 @@ def test_image_that_a_model_cannot_take_is_an_error_that_names_the_key():
     ids=['with a mean', 'without'],
 )
 def test_image_has_the_channels_that_the_student_takes(normalisation):
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     for model in (config.architecture, config.teacher):
         model.backbone.in_channels = 1
         model.data_preprocessor.update(normalisation, bgr_to_rgb=False)
@@ -322,7 +316,7 @@ def test_other_channels_fit_behind_a_projection_found_by_the_dry_run():
 
 @pytest.mark.parametrize('role', ['student', 'teacher'])
 def test_misspelt_source_is_an_error_that_names_the_closest(role):
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     recorders = dict(features=dict(type='ModuleOutputs', source='nek'))
     config['distiller'][f'{role}_recorders'] = recorders
     with pytest.raises(ValueError, match='neck') as error:
@@ -332,7 +326,7 @@ def test_misspelt_source_is_an_error_that_names_the_closest(role):
 
 @pytest.mark.parametrize('role', ['student', 'teacher'])
 def test_module_that_is_never_called_is_an_error(role):
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     recorders = dict(
         features=dict(type='ModuleOutputs', source='neck.fpn_convs')
     )
@@ -344,7 +338,7 @@ def test_module_that_is_never_called_is_an_error(role):
 
 def test_repeated_calls_of_a_shared_head_are_all_recorded():
     # retina_cls runs once a level; the fourth record is on P6.
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     recorders = dict(
         features=dict(type='ModuleOutputs', source='bbox_head.retina_cls')
     )
@@ -395,8 +389,12 @@ def test_norms_that_the_runner_replaces_are_recorded_all_the_same():
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_half_precision_teacher_gives_float32_features(dtype):
-    exact = _build(_retinanet())
-    half = _build(_retinanet(teacher_dtype=dtype, teacher_channels_last=True))
+    exact = _build(tiny_models.retinanet_pair())
+    half = _build(
+        tiny_models.retinanet_pair(
+            teacher_dtype=dtype, teacher_channels_last=True
+        )
+    )
     assert {p.dtype for p in half.teacher.parameters()} == {
         getattr(torch, dtype)
     }
@@ -428,13 +426,13 @@ def test_half_precision_teacher_gives_float32_features(dtype):
 )
 def test_arguments_out_of_range_are_named(key, value, error):
     with pytest.raises(error, match=f'model.{key}'):
-        _build(_retinanet(**{key: value}))
+        _build(tiny_models.retinanet_pair(**{key: value}))
 
 
 @pytest.mark.parametrize('source', ['decode_head.convs.0', 'auxiliary_head'])
 def test_a_connector_that_no_dry_run_reaches_is_named(source):
     auxiliary = source == 'auxiliary_head'
-    config = _fcn(dry_run_size=(64, 64) if auxiliary else None)
+    config = tiny_models.fcn_pair(dry_run_size=(64, 64) if auxiliary else None)
     config.architecture.auxiliary_head = dict(
         config.architecture.decode_head, in_index=2, in_channels=32
     )
@@ -452,7 +450,7 @@ def test_a_connector_that_no_dry_run_reaches_is_named(source):
 
 def test_unknown_teacher_dtype_is_named():
     with pytest.raises(ValueError, match="teacher_dtype='int8'"):
-        MODELS.build(_retinanet(teacher_dtype='int8'))
+        MODELS.build(tiny_models.retinanet_pair(teacher_dtype='int8'))
 
 
 # ---------------------------------------------------------------- weights
@@ -465,20 +463,22 @@ def _save(model: nn.Module, path, **extra) -> str:
 
 def test_teacher_without_weights_is_an_error():
     with pytest.raises(ValueError, match='allow_random_teacher=True'):
-        MODELS.build(_retinanet(allow_random_teacher=False))
+        MODELS.build(tiny_models.retinanet_pair(allow_random_teacher=False))
 
 
 def test_teacher_checkpoint_is_loaded(tmp_path):
     teacher = _build(tiny_models.retinanet(16), seed=3)
     path = _save(teacher, tmp_path / 'teacher.pth')
-    model = _build(_retinanet(teacher_ckpt=path, fold_teacher_norms=False))
+    model = _build(
+        tiny_models.retinanet_pair(teacher_ckpt=path, fold_teacher_norms=False)
+    )
     assert _hash(model.teacher) == _hash(teacher)
 
 
 def test_wrong_checkpoint_is_an_error_that_lists_keys(tmp_path):
     path = _save(_build(tiny_models.fcn()), tmp_path / 'wrong.pth')
     with pytest.raises(ValueError) as error:
-        MODELS.build(_retinanet(teacher_ckpt=path))
+        MODELS.build(tiny_models.retinanet_pair(teacher_ckpt=path))
     message = str(error.value)
     assert 'model.teacher_ckpt' in message and 'wrong.pth' in message
     assert 'missing neck.' in message or 'mis-shaped backbone.' in message
@@ -487,7 +487,9 @@ def test_wrong_checkpoint_is_an_error_that_lists_keys(tmp_path):
 
 def test_missing_checkpoint_is_an_error_that_names_it():
     with pytest.raises(FileNotFoundError, match='model.teacher_ckpt'):
-        MODELS.build(_retinanet(teacher_ckpt='nowhere/teacher.pth'))
+        MODELS.build(
+            tiny_models.retinanet_pair(teacher_ckpt='nowhere/teacher.pth')
+        )
 
 
 def test_student_checkpoint_of_another_class_count_is_reported(
@@ -495,7 +497,7 @@ def test_student_checkpoint_of_another_class_count_is_reported(
 ):
     source = _build(tiny_models.retinanet(num_classes=7), seed=5)
     path = _save(source, tmp_path / 'student.pth')
-    model = _build(_retinanet(student_ckpt=path))
+    model = _build(tiny_models.retinanet_pair(student_ckpt=path))
     assert torch.equal(
         model.student.backbone.conv1.weight, source.backbone.conv1.weight
     )
@@ -509,7 +511,7 @@ def test_student_checkpoint_of_another_class_count_is_reported(
 def test_student_checkpoint_of_another_model_is_an_error(tmp_path):
     path = _save(_build(tiny_models.retinanet(16)), tmp_path / 'teacher.pth')
     with pytest.raises(ValueError, match='student_ckpt.*another model'):
-        _build(_retinanet(student_ckpt=path))
+        _build(tiny_models.retinanet_pair(student_ckpt=path))
 
 
 def test_distillation_checkpoint_serves_as_teacher(tmp_path):
@@ -519,17 +521,19 @@ def test_distillation_checkpoint_serves_as_teacher(tmp_path):
         )
     )
     path = _save(distilled, tmp_path / 'distilled.pth')
-    model = _build(_retinanet(teacher_ckpt=path, fold_teacher_norms=False))
+    model = _build(
+        tiny_models.retinanet_pair(teacher_ckpt=path, fold_teacher_norms=False)
+    )
     assert _hash(model.teacher) == _hash(distilled.student)
 
 
 def test_checkpoint_holds_no_teacher_and_loads_strictly(tmp_path):
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     state = model.state_dict()
     assert not any('teacher' in key for key in state)
     assert any(key.startswith('architecture.') for key in state)
     assert any(key.startswith('distiller.distill_losses') for key in state)
-    twin = _build(_retinanet(), seed=9)
+    twin = _build(tiny_models.retinanet_pair(), seed=9)
     teacher = _hash(twin.teacher)
     twin.load_state_dict(state, strict=True)
     assert _hash(twin.student) == _hash(model.student)
@@ -537,7 +541,7 @@ def test_checkpoint_holds_no_teacher_and_loads_strictly(tmp_path):
 
 
 def test_teacher_of_a_foreign_checkpoint_is_ignored():
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     teacher = _hash(model.teacher)
     state = model.state_dict()
     for name, value in model.teacher.state_dict().items():
@@ -547,7 +551,7 @@ def test_teacher_of_a_foreign_checkpoint_is_ignored():
 
 
 def test_plain_student_in_load_from_is_pointed_out(logged):
-    model = _build(_retinanet())
+    model = _build(tiny_models.retinanet_pair())
     plain = _build(tiny_models.retinanet())
     model.load_state_dict(plain.state_dict(), strict=False)
     assert any('--student-ckpt' in line for line in logged)
@@ -590,7 +594,7 @@ def test_models_come_from_files_packages_dicts_and_as_they_are(tmp_path):
 
 @pytest.mark.parametrize('scope', ['mmdet', 'mmseg', 'mmrazor'])
 def test_distiller_is_found_whatever_the_default_scope(scope):
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     config.distiller.type = 'ConfigurableDistiller'
     config.distiller.distill_losses.loss_distill.type = 'CanKDLoss'
     with DefaultScope.overwrite_default_scope(scope):
@@ -599,7 +603,7 @@ def test_distiller_is_found_whatever_the_default_scope(scope):
 
 
 def test_unknown_config_file_is_an_error_that_names_the_key():
-    config = _retinanet()
+    config = tiny_models.retinanet_pair()
     config['teacher'] = dict(cfg_path='configs/nowhere.py')
     with pytest.raises(FileNotFoundError, match='model.teacher.cfg_path'):
         MODELS.build(config)
