@@ -1,6 +1,6 @@
-"""Runs a tool several times at once: alone each, or as one distributed run.
+"""Runs a tool several times at once: each by itself, or as one distributed run.
 
-    python tests/forked_together.py alone|ranks COUNT OUTPUT TOOL ARGUMENTS...
+    python tests/forked_together.py single|ranks COUNT OUTPUT TOOL ARGUMENTS...
 
 The processes are forked from this one, which the tool server forks in turn
 (``tests.forked_tools``), so that they have the libraries already. What number

@@ -48,10 +48,10 @@ def _train(model, batch, steps: int = 3, optimizer=None) -> list[float]:
     ]
 
 
-def _assert_same(ours: nn.Module, theirs: nn.Module) -> None:
-    expected = theirs.state_dict()
-    for name, value in ours.state_dict().items():
-        assert torch.equal(value, expected[name]), name
+def _assert_same(found: nn.Module, expected: nn.Module) -> None:
+    state = expected.state_dict()
+    for name, value in found.state_dict().items():
+        assert torch.equal(value, state[name]), name
 
 
 def _fail(*_):

@@ -132,7 +132,7 @@ def test_two_that_start_at_once(tmp_path):
     work_dir, output = tmp_path / 'run', tmp_path / 'output'
     codes = fork_tool(
         '../tests/forked_together.py',
-        *('alone', 2, output, ROOT / 'tools' / 'train.py'),
+        *('single', 2, output, ROOT / 'tools' / 'train.py'),
         *(PLAIN, '--work-dir', work_dir),
         *options(),
     )

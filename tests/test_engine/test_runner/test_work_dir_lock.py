@@ -246,10 +246,10 @@ def test_force_replaces_a_living_holder_which_reports_it(tmp_path, logged):
 def test_a_lock_of_the_same_name_is_not_taken_for_ones_own(tmp_path, logged):
     first = quick(tmp_path)
     first.acquire()
-    theirs = write_lock(tmp_path, number=1)
+    other = write_lock(tmp_path, number=1)
     wait_until(lambda: logged)
     first.release()
-    assert theirs.exists()
+    assert other.exists()
 
 
 def race(work_dir, start, results) -> None:
