@@ -1,4 +1,4 @@
-"""Runs a tool several times at once: each by itself, or as one distributed run.
+"""Runs a tool several times at once: separately, or as one distributed run.
 
     python tests/forked_together.py single|ranks COUNT OUTPUT TOOL ARGUMENTS...
 
