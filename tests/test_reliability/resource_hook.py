@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch import nn
 from torch.nn.modules import module as global_hooks
+from torch.nn.parameter import is_lazy
 
 
 def resources() -> dict[str, int]:
@@ -42,7 +43,7 @@ def resources() -> dict[str, int]:
         bytes=sum(
             tensor.untyped_storage().nbytes()
             for tensor in tensors
-            if tensor.layout == torch.strided
+            if tensor.layout == torch.strided and not is_lazy(tensor)
         ),
     )
 

@@ -78,7 +78,9 @@ def test_what_is_counted():
 
 
 def _check_counts() -> None:
-    # Each of the counts sees what it is there for.
+    # Each of the counts sees what it is there for. Torch starts no threads.
+    torch.set_num_threads(1)
+    lazy = torch.nn.LazyLinear(1)
     before = resources()
     module = torch.nn.Linear(1, 1)
     module.register_forward_hook(print)
@@ -101,3 +103,4 @@ def _check_counts() -> None:
     assert more['tensors'] == 3
     assert more['bytes'] == kept.untyped_storage().nbytes() + 8
     assert more['memory'] > 8e6
+    assert lazy.has_uninitialized_params()
