@@ -33,7 +33,8 @@ def fold_batch_norms(
     Args:
         model: A frozen model in evaluation mode, changed in place: a folded
             norm becomes an ``nn.Identity``.
-        features: Runs the model and returns the features that matter.
+        features: Runs the model and returns the features that matter. Its
+            last call sees the model as it is left.
         recorded: Modules whose own outputs matter, so they are not folded.
 
     Returns:
@@ -49,6 +50,8 @@ def fold_batch_norms(
         and convolution not in recorded
         and norm not in recorded
     }
+    if not foldable:
+        return 0
     before = {c: (c.weight, c.bias) for c in foldable.values()}
     for norm, convolution in foldable.items():
         _fold(convolution, norm)
@@ -66,6 +69,7 @@ def fold_batch_norms(
         convolution.weight, convolution.bias = weight, bias
     for parent, name, norm in places:
         parent._modules[name] = norm
+    features()
     return 0
 
 

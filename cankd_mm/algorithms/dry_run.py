@@ -1,16 +1,17 @@
 """Tries recorders, connectors and losses once, before training starts."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from inspect import Parameter, signature
-from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
-from mmengine.utils import is_seq_of
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
-from cankd_mm.algorithms.finite_records import raw_record
+from cankd_mm.algorithms.distill_losses import (
+    compute_loss,
+    optional_arguments,
+)
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.utils.random_state import preserved_random_state
 
@@ -54,20 +55,40 @@ def _input_channels(student: nn.Module) -> int:
 
 
 @contextmanager
-def without_traces(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards all is as before.
+def side_effect_free(student: nn.Module) -> Iterator[None]:
+    """No gradients; afterwards the distilled student is as before.
 
     Statistics, training modes and random state are those that were found.
     """
-    modes = {m: m.training for module in modules for m in module.modules()}
+    modes = {module: module.training for module in student.modules()}
+    buffers = [(b, b._version, b.clone()) for b in student.buffers()]
     try:
-        for module in modules:
-            module.eval()
         with preserved_random_state(), torch.no_grad():
             yield
     finally:
         for module, training in modes.items():
             module.training = training
+        with torch.no_grad():
+            for buffer, version, value in buffers:
+                if buffer._version != version:
+                    buffer.copy_(value)
+
+
+def set_mode(student: nn.Module, training: bool) -> None:
+    """Let the student return what it returns in training, or in evaluation.
+
+    Only its norms use their statistics in both, so that one image is enough
+    and no process waits for another one. The distiller is in evaluation mode.
+
+    Args:
+        student: A distilled student.
+        training: Whether to set the training mode.
+    """
+    student.train(training)
+    student.distiller.eval()
+    for module in student.modules():
+        if isinstance(module, _NormBase):
+            module.eval()
 
 
 class TeacherFault(ValueError):
@@ -100,11 +121,11 @@ def check_teacher(forward: RecordedForward) -> None:
     Raises:
         ValueError: It names the recorder and its module.
     """
-    for name in forward.unserved():
-        recorder = forward.recorders.get_recorder(name)
+    records = forward.records
+    for name in forward.pending():
         raise ValueError(
             f'model.distiller.teacher_recorders.{name}.source='
-            f'{recorder.source!r} is recorded {len(recorder.data_buffer)} '
+            f'{records.source(name)!r} is recorded {records.count(name)} '
             f"times in one forward of the teacher (mode 'tensor'), but "
             f'{forward.needed[name]} records are used. Either the module is '
             'never called (a ModuleList is not; name a module inside it), or '
@@ -112,7 +133,7 @@ def check_teacher(forward: RecordedForward) -> None:
         )
 
 
-def check_student(forward: RecordedForward) -> list[str]:
+def check_student(forward: RecordedForward, student: nn.Module) -> list[str]:
     """Names the student's recorders that a dry forward does not serve.
 
     Modules that only the loss runs (auxiliary heads) cannot be tried without
@@ -121,10 +142,10 @@ def check_student(forward: RecordedForward) -> list[str]:
     Raises:
         ValueError: A recorder's module can never be called.
     """
-    modules = dict(forward.model.named_modules())
-    unserved = forward.unserved()
-    for name in unserved:
-        source = forward.recorders.get_recorder(name).source
+    modules = dict(student.named_modules())
+    pending = forward.pending()
+    for name in pending:
+        source = forward.records.source(name)
         module = modules.get(source)
         if isinstance(module, nn.ModuleList | nn.ModuleDict):
             raise ValueError(
@@ -132,11 +153,11 @@ def check_student(forward: RecordedForward) -> list[str]:
                 f'{source!r} is a {type(module).__name__}, which is never '
                 f'called itself. Name a module inside it: {source}.0'
             )
-    return unserved
+    return pending
 
 
 def check_losses(
-    distiller: nn.Module, untried: list[str]
+    distiller: nn.Module, untried: Collection[str]
 ) -> dict[str, torch.Tensor]:
     """Computes every distill loss once from what is recorded.
 
@@ -150,67 +171,17 @@ def check_losses(
         The losses by name.
 
     Raises:
-        ValueError: A connector or a loss failed. The message names the loss,
-            the module path and the shape of every feature it was given.
+        ValueError: A connector or a loss failed.
     """
     losses = {}
-    for loss_name, arguments in distiller.loss_forward_mappings.items():
-        loss = distiller.distill_losses[loss_name]
+    for name, arguments in distiller.loss_forward_mappings.items():
         missing = {
             argument
             for argument, record in arguments.items()
             if record['from_student'] and record['recorder'] in untried
         }
-        if not missing <= _optional_arguments(loss):
-            continue
-        described, values = [], {}
-        try:
-            for argument, record in arguments.items():
-                if argument in missing:
-                    continue
-                raw = raw_record(distiller, record)
-                described.append(_describe(distiller, argument, record, raw))
-                values[argument] = distiller.get_record(**record)
-                if record.get('connector'):
-                    described[-1] += (
-                        f', connected by {record["connector"]!r} to '
-                        f'{shapes(values[argument])}'
-                    )
-            losses[loss_name] = loss(**values)
-        except Exception as error:
-            features = '\n'.join(f'  {line}' for line in described)
-            raise ValueError(
-                f'model.distiller.distill_losses.{loss_name} does not fit '
-                f'its features in a dry forward:\n{features}\n{error}\n'
-                'Choose other modules or levels, or bring the features to '
-                "one shape with a connector ('ProjectionConnector' for "
-                "channels, 'ResizeConnector' for height and width)"
-            ) from error
+        if missing <= optional_arguments(distiller.distill_losses[name]):
+            losses[name] = compute_loss(
+                distiller, name, 'in a dry forward', without=missing
+            )
     return losses
-
-
-def _optional_arguments(loss: nn.Module) -> set[str]:
-    parameters = signature(loss.forward).parameters
-    return {
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is not Parameter.empty
-    }
-
-
-def shapes(value: Any) -> str:
-    """Shapes of a tensor or a sequence of tensors, for a message."""
-    if isinstance(value, torch.Tensor):
-        return str(tuple(value.shape))
-    if is_seq_of(value, torch.Tensor):
-        return '[' + ', '.join(str(tuple(v.shape)) for v in value) + ']'
-    return type(value).__name__
-
-
-def _describe(distiller, argument: str, record: dict, value: Any) -> str:
-    role = 'student' if record['from_student'] else 'teacher'
-    recorders = getattr(distiller, f'{role}_recorders')
-    source = recorders.get_recorder(record['recorder']).source
-    index = record.get('data_idx')
-    level = '' if index is None else f'[{index}]'
-    return f'{argument}: {role} {source!r}{level} {shapes(value)}'

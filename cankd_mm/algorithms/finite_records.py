@@ -1,24 +1,12 @@
 """Finds records and losses of a dry run that are not finite."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cankd_mm.algorithms.recorded_forward import tensors_in
-
-
-def raw_record(distiller: nn.Module, record: Mapping[str, Any]) -> Any:
-    """Return what a recorder holds for a loss, before any connector.
-
-    Args:
-        distiller: A ``ConfigurableDistiller`` whose recorders are filled.
-        record: An argument's entry in ``loss_forward_mappings``.
-    """
-    return distiller.get_record(
-        **{k: v for k, v in record.items() if not k.startswith('connector')}
-    )
+from cankd_mm.algorithms.distill_losses import raw_record
+from cankd_mm.algorithms.nested_tensors import tensors_in
 
 
 def non_finite_records(

@@ -2,67 +2,60 @@
 
 import difflib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel, PretrainedInit
-from mmengine.optim import OptimWrapper
+from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from mmengine.utils import is_seq_of
-from mmrazor.models.algorithms import SingleTeacherDistill
-from mmrazor.models.task_modules.recorder import ParameterRecorder
-from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.batch_norm_folding import fold_batch_norms
-from cankd_mm.algorithms.detached_loss import detached_loss
+from cankd_mm.algorithms.distilled import Distilled
 from cankd_mm.algorithms.finite_records import (
     non_finite_losses,
     non_finite_records,
 )
-from cankd_mm.algorithms.in_place import InPlaceActivations
+from cankd_mm.algorithms.frozen_teacher import (
+    TEACHER_DTYPES,
+    FrozenTeacher,
+    drop_pretrained,
+    print_report,
+)
 from cankd_mm.algorithms.inheritance import inherited_weights
-from cankd_mm.algorithms.record_gradients import check_gradients
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
-    follow_replaced_modules,
-    recorded_modules,
-    recorded_tensors,
     records_needed,
 )
-from cankd_mm.algorithms.teacher_input import TeacherInput
-from cankd_mm.algorithms.watched_records import WatchedRecords
+from cankd_mm.algorithms.records import Records
+from cankd_mm.algorithms.student_preprocessor import set_data_preprocessor
 from cankd_mm.checkpoint.finite_weights import (
     NonFiniteWeightsError,
     require_finite,
 )
 from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.utils.arguments import check_flag, check_weight
-from cankd_mm.utils.checkpoint import LoadReport, load_weights
+from cankd_mm.utils.checkpoint import load_weights
 from cankd_mm.utils.model_config import build_model
 from cankd_mm.utils.random_state import preserved_random_state
 
-_TEACHER_DTYPES = {
-    None: None,
-    'bfloat16': torch.bfloat16,
-    'float16': torch.float16,
-}
-# Under this share of its weights a teacher teaches noise.
-_MIN_TEACHER_COVERAGE = 0.99
-
 
 @MODELS.register_module()
-class FrozenTeacherDistill(SingleTeacherDistill):
+class FrozenTeacherDistill(Distilled):
     """Distils a frozen teacher into a student with an untouched task loss.
 
-    A :class:`mmrazor.models.SingleTeacherDistill` with these promises:
+    What is built is the student: see :class:`Distilled`. MMRazor's recorders,
+    connectors, losses, hooks and loops work with it as they do with
+    :class:`mmrazor.models.SingleTeacherDistill`. The promises:
 
+    - To all that is not distillation (hooks, optimizer constructors, runner
+      options, evaluation, checkpoints) the model is the student.
     - The whole teacher is in evaluation mode, without gradients, and its
       state after training is bit for bit the state it was loaded with.
     - It runs only until the last recorded module has been called: no head,
@@ -77,8 +70,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       and so are its features and the distill losses of a dry run.
     - It sees its own input normalisation where the student's differs.
     - Recorders, connectors and losses are tried once at build time.
-    - Checkpoints hold student and distiller; the teacher is rebuilt from
-      ``teacher_ckpt``.
+    - A record is what the module returned, whatever the model does to it
+      afterwards.
+    - Checkpoints are the student's, with ``distiller.*`` beside it; the
+      teacher is rebuilt from ``teacher_ckpt``.
 
     Args:
         architecture: The student: ``dict(cfg_path=...)`` with a file or a
@@ -108,11 +103,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             convolutions, which moves its features by a millionth of their
             size. A dry run shows which can be. Defaults to True.
         dry_run_size: Height and width of the image that is tried at build
-            time, None to try none; then no norm is folded, no activation works
-            in place, and a record that the model changes (``out += x``) is
-            not noticed. Defaults to (256, 256).
-        data_preprocessor: The student's, unless said otherwise.
-        init_cfg: As in :class:`mmengine.model.BaseModule`.
+            time, None to try none; then no norm is folded, and every record
+            is copied. Defaults to (256, 256).
+        data_preprocessor: Used where the student's own config has none. A
+            runner passes the top-level one of its config here.
+        init_cfg: Replaces the student's own, if given.
 
     Raises:
         ValueError: No teacher weights, weights that do not belong to the
@@ -149,8 +144,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         ...                     from_student=False, recorder='fpn')))))
     """
 
-    _needs_all_gradients = True
-
     def __init__(
         self,
         architecture: dict | BaseModel,
@@ -166,12 +159,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         fold_teacher_norms: bool = True,
         dry_run_size: tuple[int, int] | None = (256, 256),
         data_preprocessor: dict | nn.Module | None = None,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list | None = None,
     ) -> None:
-        if teacher_dtype not in _TEACHER_DTYPES:
+        # The student is built, and this is it.
+        if teacher_dtype not in TEACHER_DTYPES:
             raise ValueError(
                 f'model.teacher_dtype={teacher_dtype!r}, expected one of '
-                f'{list(_TEACHER_DTYPES)}'
+                f'{list(TEACHER_DTYPES)}'
             )
         check_flag('model.teacher_channels_last', teacher_channels_last)
         check_flag('model.fold_teacher_norms', fold_teacher_norms)
@@ -188,102 +182,76 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'weights. Name its checkpoint (a file, package::path or a '
                 'URL), or set model.allow_random_teacher=True'
             )
-        # The student first: it takes from the random stream what it would
-        # take without a teacher.
-        student = build_model(architecture, 'model.architecture')
+        set_data_preprocessor(self, data_preprocessor)
+        if init_cfg is not None:
+            self.init_cfg = init_cfg
+        self.distill_weight = distill_weight
         with preserved_random_state():
             teacher = build_model(teacher, 'model.teacher')
-            for role, model in (('student', student), ('teacher', teacher)):
+            for role, model in (('student', self), ('teacher', teacher)):
                 _check_sources(distiller.get(f'{role}_recorders'), model, role)
-            super().__init__(
-                # Recorders are known in MMRazor's scope only.
-                distiller={'_scope_': 'mmrazor', **distiller},
-                teacher=teacher,
-                architecture=student,
-                data_preprocessor=data_preprocessor,
-                init_cfg=init_cfg,
-                # MMRazor's way finds none of them on current torch.
-                module_inplace=True,
-                teacher_module_inplace=True,
+            self._teacher = FrozenTeacher(
+                teacher,
+                self.data_preprocessor,
+                teacher_dtype,
+                teacher_channels_last,
             )
-            self.distill_weight = distill_weight
-            self.teacher_dtype = _TEACHER_DTYPES[teacher_dtype]
-            self.teacher_channels_last = teacher_channels_last
-            # What was a warning because the weight was 0 at build time.
-            self._teacher_fault: str | None = None
             self._load_teacher(teacher_ckpt)
             if student_ckpt:
                 self._load_student(student_ckpt)
-        # Before the teacher changes its number format.
-        self._inherited = inherited_weights(
-            self.student, self.teacher, inherit or {}
-        )
-        require_finite(
-            self._inherited, inherit, 'model.inherit', model=self.student
-        )
-        self.teacher_input = TeacherInput(
-            self.data_preprocessor, self.teacher.data_preprocessor
-        )
+            # Before the teacher changes its number format.
+            self._inherited = inherited_weights(self, teacher, inherit or {})
+            require_finite(
+                self._inherited, inherit, 'model.inherit', model=self
+            )
+            # Recorders are known in MMRazor's scope only.
+            self.distiller = MODELS.build({'_scope_': 'mmrazor', **distiller})
         mappings = self.distiller.loss_forward_mappings
+        self._student_records = Records(
+            self.distiller.student_recorders, 'student'
+        )
         self._teacher_forward = RecordedForward(
-            self.teacher,
-            self.distiller.teacher_recorders,
+            Records(self.distiller.teacher_recorders, 'teacher'),
             records_needed(mappings, from_student=False),
             # A delivery may record anything that the teacher does.
             whole=bool(self.distiller.deliveries.deliveries),
         )
-        self.train(self.training)
-        # Recorders that keep copies, by name.
-        self._copied: dict[str, set[str]] = {
-            'student': set(),
-            'teacher': set(),
-        }
-        # Until a dry run has shown which overwrite no record, none does.
-        in_place = [
-            InPlaceActivations(model) for model in (self.teacher, self.student)
-        ]
-        if dry_run_size is not None and fold_teacher_norms:
+        if dry_run_size is None:
+            self._teacher.to_format()
+        else:
             with self._teacher_faults_reported():
-                self._fold_teacher_norms(dry_run_size)
-        self._to_teacher_format()
-        if dry_run_size is not None:
-            with self._teacher_faults_reported():
-                self._dry_run(dry_run_size, *in_place)
+                self._dry_run(dry_run_size, fold_teacher_norms)
         _check_lazy(self.distiller)
+        self._distiller_norms = {
+            name: module
+            for name, module in self.distiller.named_modules()
+            if isinstance(module, _BatchNorm)
+            and not isinstance(module, nn.SyncBatchNorm)
+        }
 
     # ---------------------------------------------------------------- build
 
     def _load_teacher(self, checkpoint: str | None) -> None:
-        _drop_pretrained(self.teacher)
-        if checkpoint:
-            report = load_weights(
-                self.teacher,
-                checkpoint,
-                'model.teacher_ckpt',
-                _MIN_TEACHER_COVERAGE,
-            )
-            _print_report(report)
+        report = self._teacher.load(checkpoint)
+        if report is not None:
+            print_report(report)
             with self._teacher_faults_reported():
                 report.require_finite()
-        else:
-            self.teacher.init_weights()
-            print_log('The teacher has random weights.', logger='current')
-        self.teacher._is_init = True
 
     def _load_student(self, checkpoint: str) -> None:
         # First as the config initializes it, then from the checkpoint.
-        _drop_pretrained(self.student)
-        self.student.init_weights()
-        report = load_weights(self.student, checkpoint, 'model.student_ckpt')
+        drop_pretrained(self)
+        super().init_weights()
+        report = load_weights(self, checkpoint, 'model.student_ckpt')
         if len(report.mis_shaped) > len(report.matched):
             raise ValueError(
                 f'{report}. A head of another class count may differ, but '
                 'these are weights of another model than the student. First '
                 f'keys that do not fit:\n{report.offenders()}'
             )
-        _print_report(report)
+        print_report(report)
         report.require_finite()
-        self.student._is_init = True
+        self._is_init = True
 
     @contextmanager
     def _teacher_faults_reported(self) -> Iterator[None]:
@@ -292,7 +260,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             yield
         except (dry_run.TeacherFault, NonFiniteWeightsError) as error:
             self._report_fault(error)
-            self._forget_records()
 
     def _report_fault(self, error: ValueError, may_vanish=False) -> None:
         """Raise an error, or warn if it need not stop training.
@@ -307,7 +274,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 self._teacher_fault = self._teacher_fault or str(error)
             reason = 'model.distill_weight=0, so training does not use the'
             reason += ' teacher'
-        elif may_vanish and not self.student.is_init:
+        elif may_vanish and not self.is_init:
             reason = 'the student has its initial weights only in training'
         else:
             raise error
@@ -317,103 +284,105 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             level=logging.WARNING,
         )
 
-    def _to_teacher_format(self) -> None:
-        if self.teacher_dtype is not None:
-            self.teacher.to(self.teacher_dtype)
-        if self.teacher_channels_last:
-            self.teacher.to(memory_format=torch.channels_last)
-
     def init_weights(self) -> None:
-        """Initialises student and distiller; the teacher has its weights."""
-        if not self.student.is_init:
-            self.student.init_weights()
+        """Initialize student and distiller; the teacher has its weights."""
+        if not self.is_init:
+            # As without a distiller, and with the same random numbers.
+            with self.plain():
+                super().init_weights()
         with preserved_random_state():
-            super().init_weights()
-        self.student.load_state_dict(self._inherited, strict=False)
+            self.distiller.init_weights()
+        self.load_state_dict(self._inherited, strict=False)
         self._inherited = {}
 
-    def _fold_teacher_norms(self, size: tuple[int, int]) -> None:
-        """Tries one image; see :func:`fold_batch_norms`."""
-        recorders = self.distiller.teacher_recorders
-        inputs, samples = dry_run.dry_input(self.student, size, self._device)
+    # -------------------------------------------------------------- dry run
 
-        def features() -> list[torch.Tensor]:
-            # In the weights' own precision, whatever is used later.
-            with dry_run.named_failure('teacher', size), recorders:
-                self._teacher_forward(
-                    self.teacher_input(inputs, samples), samples
-                )
-            found = recorded_tensors(recorders)
+    def _dry_run(self, size: tuple[int, int], fold_norms: bool) -> None:
+        """Try one image; see :mod:`cankd_mm.algorithms.dry_run`."""
+        inputs, samples = dry_run.dry_input(self, size, self._device)
+        try:
+            with dry_run.side_effect_free(self):
+                with dry_run.named_failure('teacher', size):
+                    self._try_teacher(inputs, samples, fold_norms)
+                dry_run.check_teacher(self._teacher_forward)
+                is_finite = self._report_non_finite('teacher')
+                forward, is_whole = self._try_student(inputs, samples, size)
+                untried = dry_run.check_student(forward, self)
+                if is_whole:
+                    self._student_records.copy_only(
+                        # What only the loss calls or records is not seen.
+                        {*self._student_records.changed(), *untried}
+                    )
+                is_finite &= self._report_non_finite('student', untried)
+                is_checked = is_finite and self.distills
+                with nullcontext() if is_checked else values_unchecked():
+                    losses = dry_run.check_losses(self.distiller, untried)
+                if is_finite and (faults := non_finite_losses(losses)):
+                    self._report_fault(
+                        ValueError('\n'.join(faults)), may_vanish=True
+                    )
+        finally:
             self._forget_records()
-            return found
 
-        fold_batch_norms(
-            self.teacher, features, recorded_modules(recorders, self.teacher)
-        )
-
-    def _dry_run(
-        self,
-        size: tuple[int, int],
-        teacher_in_place: InPlaceActivations,
-        student_in_place: InPlaceActivations,
+    def _try_teacher(
+        self, inputs: Tensor, samples: list[BaseDataElement], fold_norms: bool
     ) -> None:
-        """Tries one image; see :mod:`cankd_mm.algorithms.dry_run`."""
-        distiller = self.distiller
-        student_forward = RecordedForward(
-            self.student,
-            distiller.student_recorders,
-            records_needed(distiller.loss_forward_mappings, from_student=True),
+        """Run the teacher once, or once more to see that folding is right."""
+        teacher, forward = self._teacher, self._teacher_forward
+        is_recorded = False
+
+        def features() -> list[Tensor]:
+            forward(teacher.model, teacher.input(inputs, samples), samples)
+            return forward.records.tensors()
+
+        if fold_norms:
+            # In the weights' own precision, whatever is used later.
+            fold_batch_norms(
+                teacher.model,
+                features,
+                recorded=forward.records.surrounding_modules(teacher.model),
+            )
+            is_recorded = not teacher.has_own_format
+        teacher.to_format()
+        if not is_recorded:
+            self._run_teacher(inputs, samples)
+        forward.records.copy_only(forward.records.changed())
+
+    def _try_student(
+        self,
+        inputs: Tensor,
+        samples: list[BaseDataElement],
+        size: tuple[int, int],
+    ) -> tuple[RecordedForward, bool]:
+        """Run the student as training records it.
+
+        Returns:
+            What has run, and whether it has run to its end. What fails after
+            the last record is of no concern.
+        """
+        forward = self._student_forward()
+        for training in (True, False):
+            dry_run.set_mode(self, training)
+            try:
+                with dry_run.named_failure('student', size):
+                    forward(self, inputs, samples)
+                return forward, True
+            except ValueError:
+                if not forward.pending():
+                    break
+                # In training some models need labels.
+                if not training:
+                    raise
+        return forward, False
+
+    def _student_forward(self) -> RecordedForward:
+        mappings = self.distiller.loss_forward_mappings
+        return RecordedForward(
+            self._student_records,
+            records_needed(mappings, from_student=True),
             # Training does not leave it early either.
             whole=True,
         )
-        inputs, samples = dry_run.dry_input(self.student, size, self._device)
-        teacher_records, student_records = (
-            WatchedRecords(recorders, model)
-            for recorders, model in (
-                (distiller.teacher_recorders, self.teacher),
-                (distiller.student_recorders, self.student),
-            )
-        )
-        with dry_run.without_traces(self.student, distiller):
-            with (
-                dry_run.named_failure('teacher', size),
-                teacher_in_place.watched(),
-                teacher_records.watched(),
-                distiller.teacher_recorders,
-            ):
-                self._run_teacher(inputs, samples)
-            dry_run.check_teacher(self._teacher_forward)
-            is_finite = self._report_non_finite('teacher')
-            teacher_in_place.allow_harmless(teacher_records.tensors())
-            self._copied['teacher'] = teacher_records.copy_changed()
-            seen_whole = True
-            try:
-                with (
-                    dry_run.named_failure('student', size),
-                    student_in_place.watched(),
-                    student_records.watched(),
-                    distiller.student_recorders,
-                ):
-                    student_forward(inputs, samples)
-            except ValueError:
-                # What fails after the last record is of no concern here.
-                if student_forward.unserved():
-                    raise
-                seen_whole = False
-            untried = dry_run.check_student(student_forward)
-            # What is called or recorded only in the loss is not seen.
-            if seen_whole and not untried:
-                student_in_place.allow_harmless(student_records.tensors())
-            self._copied['student'] = student_records.copy_changed()
-            is_finite &= self._report_non_finite('student', untried)
-            is_checked = is_finite and self.distills
-            with nullcontext() if is_checked else values_unchecked():
-                losses = dry_run.check_losses(distiller, untried)
-            if is_finite and (faults := non_finite_losses(losses)):
-                self._report_fault(
-                    ValueError('\n'.join(faults)), may_vanish=True
-                )
-        self._forget_records()
 
     def _report_non_finite(
         self, role: str, untried: Collection[str] = ()
@@ -422,7 +391,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         faults = non_finite_records(self.distiller, role, untried)
         if not faults:
             return True
-        if role == 'teacher' and self.teacher_dtype is torch.float16:
+        if role == 'teacher' and self._teacher.dtype is torch.float16:
             remedy = (
                 'float16 ends at 65504: set '
                 "model.teacher_dtype='bfloat16' or None"
@@ -440,209 +409,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     @property
     def _device(self) -> torch.device:
-        return next(self.student.parameters()).device
-
-    # ---------------------------------------------------------------- train
-
-    def train(self, mode: bool = True) -> 'FrozenTeacherDistill':
-        """Sets the student's and the distiller's mode, never the teacher's."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
-    @property
-    def distills(self) -> bool:
-        """Whether training uses the teacher."""
-        return bool(self.distill_weight) and not self.distillation_stopped
-
-    def train_step(
-        self, data: dict | tuple | list, optim_wrapper: OptimWrapper
-    ) -> dict[str, torch.Tensor]:
-        """Train one step; wrappers of distributed runs do not call this.
-
-        Args:
-            data: A batch as the data loader gives it.
-            optim_wrapper: Updates the parameters.
-
-        Returns:
-            The values to log.
-        """
-        # Gradients of 0 are for wrappers. In the norm that clips gradients
-        # they would change the order of the sum, and so its last bit.
-        self._needs_all_gradients = False
-        try:
-            return super().train_step(data, optim_wrapper)
-        finally:
-            self._needs_all_gradients = True
-
-    def loss(
-        self,
-        batch_inputs: torch.Tensor,
-        data_samples: list[BaseDataElement] | None = None,
-    ) -> dict[str, torch.Tensor]:
-        """Compute the task loss and the distill losses.
-
-        Args:
-            batch_inputs: Images as the student's preprocessor returns them.
-            data_samples: Their annotations, for the student only.
-
-        Returns:
-            The student's losses under ``student.*`` and the distill losses,
-            times ``distill_weight``, under ``distill.*``. With a weight of 0,
-            or once distillation is stopped, only the student runs; the
-            distill losses are 0, with a gradient of 0 for every parameter of
-            the distiller.
-
-        Shape:
-            - batch_inputs: (B, C, H, W)
-
-        Raises:
-            RuntimeError: A distill loss has no gradient for the student.
-            TeacherFault: ``distill_weight`` was 0 at build time, where a
-                fault of the teacher was a warning.
-        """
-        if not self.distills:
-            return {
-                **add_prefix(
-                    self.student(batch_inputs, data_samples, mode='loss'),
-                    'student',
-                ),
-                **add_prefix(self._zero_losses(), 'distill'),
-            }
-        if self._teacher_fault:
-            raise dry_run.TeacherFault(self._teacher_fault)
-        # The guard of the run looks at the losses.
-        with values_unchecked():
-            return self._distilled_loss(batch_inputs, data_samples)
-
-    def _distilled_loss(
-        self,
-        batch_inputs: torch.Tensor,
-        data_samples: list[BaseDataElement] | None,
-    ) -> dict[str, torch.Tensor]:
-        distiller = self.distiller
-        self._follow_replaced_modules()
-        distiller.set_deliveries_override(False)
-        with distiller.teacher_recorders, distiller.deliveries:
-            self._run_teacher(batch_inputs, data_samples)
-        distiller.set_deliveries_override(True)
-        with distiller.student_recorders, distiller.deliveries:
-            student_losses = self.student(
-                batch_inputs, data_samples, mode='loss'
-            )
-        distill_losses = self._distill_losses()
-        self._forget_records()
-        return {
-            **add_prefix(student_losses, 'student'),
-            **add_prefix(distill_losses, 'distill'),
-        }
-
-    def _follow_replaced_modules(self) -> None:
-        for role in ('student', 'teacher'):
-            follow_replaced_modules(
-                getattr(self.distiller, f'{role}_recorders'),
-                getattr(self, role),
-                self._copied[role],
-            )
-
-    def _distill_losses(self) -> dict[str, torch.Tensor]:
-        """The weighted distill losses of what is recorded."""
-        self._check_gradients()
-        losses = self.distiller.compute_distill_losses()
-        return {
-            name: value * self._weight_of(name) if 'loss' in name else value
-            for name, value in losses.items()
-        }
-
-    def _check_gradients(self) -> None:
-        if self.training and torch.is_grad_enabled():
-            check_gradients(self.distiller)
-
-    def _weight_of(self, name: str) -> float:
-        """The factor on one distill loss."""
-        return self.distill_weight
-
-    def _zero_losses(self) -> dict[str, torch.Tensor]:
-        """Zeros for all distill losses, in place of their last values.
-
-        MMEngine repeats the last value of a name that is reported no more.
-        """
-        names = [
-            name
-            for name in self.distiller.loss_forward_mappings
-            if 'loss' in name
-        ]
-        losses = dict.fromkeys(names, self._zero_loss())
-        if names and self._needs_all_gradients:
-            losses[names[0]] = self._zero_loss(self.distiller.parameters())
-        return losses
-
-    def _zero_loss(
-        self, parameters: Iterable[nn.Parameter] = ()
-    ) -> torch.Tensor:
-        """A loss of 0 that gives parameters a gradient of 0."""
-        zero = next(self.student.parameters()).new_zeros(())
-        return detached_loss(zero, [p for p in parameters if p.requires_grad])
-
-    @torch.no_grad()
-    def _run_teacher(
-        self,
-        inputs: torch.Tensor,
-        data_samples: list[BaseDataElement] | None,
-    ) -> None:
-        inputs = self.teacher_input(inputs, data_samples)
-        with ExitStack() as stack:
-            if self.teacher_dtype is not None:
-                inputs = inputs.to(self.teacher_dtype)
-                # For modules that make float32 tensors of their own.
-                stack.enter_context(
-                    torch.autocast(inputs.device.type, self.teacher_dtype)
-                )
-            if self.teacher_channels_last:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-            self._teacher_forward(inputs, data_samples)
-        for recorder in self.distiller.teacher_recorders.recorders.values():
-            if not isinstance(recorder, ParameterRecorder):
-                recorder.data_buffer[:] = _in_float32(recorder.data_buffer)
-
-    def _forget_records(self) -> None:
-        """Frees the features and lets ``copy.deepcopy`` work."""
-        for manager in (
-            self.distiller.student_recorders,
-            self.distiller.teacher_recorders,
-        ):
-            for recorder in manager.recorders.values():
-                recorder.reset_data_buffer()
-
-    # ----------------------------------------------------------- checkpoints
-
-    def state_dict(self, *args, prefix: str = '', **kwargs) -> dict[str, Any]:
-        """The state without the teacher's."""
-        state = super().state_dict(*args, prefix=prefix, **kwargs)
-        _drop(state, f'{prefix}teacher.')
-        return state
-
-    def _load_from_state_dict(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, *args
-    ) -> None:
-        if not any(
-            key.startswith(f'{prefix}architecture.') for key in state_dict
-        ):
-            print_log(
-                'The checkpoint holds no distillation state (no key starts '
-                "with 'architecture.'), so nothing of it reaches the student. "
-                'To start from the weights of a plain student set '
-                'model.student_ckpt (--student-ckpt) instead of load_from.',
-                logger='current',
-                level=logging.WARNING,
-            )
-        # The teacher keeps the weights that it has, whatever the file holds.
-        _drop(state_dict, f'{prefix}teacher.')
-        for key, value in self.teacher.state_dict().items():
-            state_dict[f'{prefix}teacher.{key}'] = value
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, *args
-        )
+        return next(self.parameters()).device
 
 
 def _check_size(size: tuple[int, int] | None) -> None:
@@ -690,45 +457,3 @@ def _check_lazy(distiller: nn.Module) -> None:
                 'model.dry_run_size is None, or the recorded module runs in '
                 'the loss only. Set the in_channels of this connector'
             )
-
-
-def _drop_pretrained(model: nn.Module) -> None:
-    """Forgets pretrained backbones: the weights come from a checkpoint."""
-    for module in model.modules():
-        init_cfg = getattr(module, 'init_cfg', None)
-        if isinstance(init_cfg, dict) and _is_pretrained(init_cfg):
-            module.init_cfg = None
-        elif isinstance(init_cfg, list | tuple):
-            module.init_cfg = [c for c in init_cfg if not _is_pretrained(c)]
-
-
-def _is_pretrained(init_cfg: dict) -> bool:
-    kind = init_cfg.get('type')
-    return kind == 'Pretrained' or kind is PretrainedInit
-
-
-def _drop(state: dict[str, Any], prefix: str) -> None:
-    for key in [key for key in state if key.startswith(prefix)]:
-        del state[key]
-
-
-def _in_float32(value: Any) -> Any:
-    """The same nest of sequences with half-precision tensors widened."""
-    if isinstance(value, torch.Tensor):
-        is_half = value.dtype in (torch.float16, torch.bfloat16)
-        return value.float() if is_half else value
-    if isinstance(value, list | tuple) and not hasattr(value, '_fields'):
-        return type(value)(_in_float32(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _in_float32(item) for key, item in value.items()}
-    return value
-
-
-def _print_report(report: LoadReport) -> None:
-    fits = not (report.missing or report.unexpected or report.mis_shaped)
-    message = str(report) if fits else f'{report}\n{report.offenders()}'
-    print_log(
-        message,
-        logger='current',
-        level=logging.INFO if fits else logging.WARNING,
-    )

@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from mmengine.optim import OptimWrapper
-from mmrazor.models.task_modules import RecorderManager
-from mmrazor.models.task_modules.recorder import (
-    ModuleOutputsRecorder,
-    ParameterRecorder,
-)
 from torch import Tensor, nn
 
 from cankd_mm.algorithms.detached_loss import detached_loss
-from cankd_mm.algorithms.local_modules import LocalModule, compute_loss
+from cankd_mm.algorithms.distill_losses import compute_loss
+from cankd_mm.algorithms.local_modules import LocalModule
 from cankd_mm.utils.levels import no_autocast
 
 
@@ -27,7 +23,7 @@ class LocalBackward:
     the task loss has to come back through it.
 
     Args:
-        model: The distillation, with filled recorders of the teacher.
+        model: The distilled student, with filled recorders of the teacher.
         modules: Its local modules.
         weight_of: The weight of a distill loss in this step.
         optim_wrapper: Scales losses and runs the backward. Its count of
@@ -61,21 +57,15 @@ class LocalBackward:
 
     def __enter__(self) -> 'LocalBackward':
         """Watch the recorded modules, after the recorders' own hooks."""
-        recorders = self.model.distiller.student_recorders
-        sources = {
-            recorders.get_recorder(record['recorder']).source
+        modules = self.model._student_records.recorded_modules(self.model)
+        names = {
+            record['recorder']
             for name in self._pending
             for record in self._records(name, from_student=True)
-            if isinstance(
-                recorders.get_recorder(record['recorder']),
-                ModuleOutputsRecorder,
-            )
         }
         self._handles = [
-            self.model.student.get_submodule(source).register_forward_hook(
-                self._after_module
-            )
-            for source in sources
+            modules[name].register_forward_hook(self._after_module)
+            for name in names & modules.keys()
         ]
         return self
 
@@ -88,7 +78,9 @@ class LocalBackward:
     def _after_module(self, *_) -> None:
         for name in list(self._pending):
             if all(
-                _is_there(self.model.distiller.student_recorders, record)
+                self.model._student_records.has(
+                    record['recorder'], record.get('record_idx', 0) + 1
+                )
                 for record in self._records(name, from_student=True)
             ):
                 self._run(name)
@@ -103,7 +95,7 @@ class LocalBackward:
             )
             self._forget_records(name)
             return
-        loss = compute_loss(self.model.distiller, name)
+        loss = compute_loss(self.model.distiller, name, 'in training')
         if not loss.requires_grad:
             raise RuntimeError(
                 f'model.local_backward=True: {name} has no gradient, since '
@@ -140,30 +132,16 @@ class LocalBackward:
 
     def _forget_records(self, done: str) -> None:
         """Drops what the loss has used and no other one will."""
-        distiller = self.model.distiller
-        for from_student, manager in (
-            (True, distiller.student_recorders),
-            (False, distiller.teacher_recorders),
+        for from_student, records in (
+            (True, self.model._student_records),
+            (False, self.model._teacher_forward.records),
         ):
             waiting = {
                 record['recorder']
-                for name in distiller.loss_forward_mappings
+                for name in self.model.distiller.loss_forward_mappings
                 if name not in self.values and name != done
                 for record in self._records(name, from_student)
             }
             for record in self._records(done, from_student):
-                recorder = manager.get_recorder(record['recorder'])
-                if record['recorder'] not in waiting and not isinstance(
-                    recorder, ParameterRecorder
-                ):
-                    # Emptied in place: recorders of functions hold the list.
-                    recorder.data_buffer[:] = [None] * len(
-                        recorder.data_buffer
-                    )
-
-
-def _is_there(recorders: RecorderManager, record: dict) -> bool:
-    recorder = recorders.get_recorder(record['recorder'])
-    return isinstance(recorder, ParameterRecorder) or (
-        len(recorder.data_buffer) > record.get('record_idx', 0)
-    )
+                if record['recorder'] not in waiting:
+                    records.drop(record['recorder'])

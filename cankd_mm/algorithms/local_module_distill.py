@@ -7,21 +7,20 @@ from numbers import Integral
 import torch
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
 from torch import nn
 
-from cankd_mm.algorithms import dry_run
 from cankd_mm.algorithms.frozen_teacher_distill import FrozenTeacherDistill
 from cankd_mm.algorithms.local_backward import LocalBackward
 from cankd_mm.algorithms.local_modules import (
     LocalModule,
     TracedForward,
-    compute_loss,
     find_local_modules,
 )
-from cankd_mm.algorithms.recorded_forward import records_needed
+from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.truncation import Truncation, build_truncations
 from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.utils.arguments import check_flag
@@ -47,7 +46,8 @@ class LocalModuleDistill(FrozenTeacherDistill):
     numbered from the image on, in the order of the forward.
 
     Args:
-        *args: Those of :class:`FrozenTeacherDistill`.
+        architecture: As in :class:`FrozenTeacherDistill`.
+        *args: The others of :class:`FrozenTeacherDistill`.
         truncations: ``dict(module=..., on='input')`` or ``on='output'`` for
             each cut. Defaults to none.
         open_every: Opens the modules one after another, from the simple to
@@ -94,9 +94,11 @@ class LocalModuleDistill(FrozenTeacherDistill):
     """
 
     _truncations: Sequence[Truncation] = ()
+    _distillation_stopped = False
 
     def __init__(
         self,
+        architecture: dict | BaseModel,
         *args,
         truncations: Sequence[dict] = (),
         open_every: int = 0,
@@ -112,19 +114,18 @@ class LocalModuleDistill(FrozenTeacherDistill):
                 'model.local_backward need the local modules, which are found '
                 'in the dry run. Give the height and width of an image'
             )
-        super().__init__(*args, dry_run_size=dry_run_size, **kwargs)
-        # After the recorders, so that a record keeps its gradient.
-        self._truncations = build_truncations(truncations, self.student)
+        # The dry run goes through them.
+        self._truncations = build_truncations(truncations, self)
         self.open_every = open_every
         self.local_backward = local_backward
         # During a training step, from train_step or LocalBackwardHook.
         self.optim_wrapper: OptimWrapper | None = None
         self.local_modules: list[LocalModule] = []
         self._early: LocalBackward | None = None
-        if dry_run_size is not None:
-            with self._teacher_faults_reported():
-                self._find_local_modules(dry_run_size)
-        elif truncations:
+        super().__init__(
+            architecture, *args, dry_run_size=dry_run_size, **kwargs
+        )
+        if dry_run_size is None and truncations:
             print_log(
                 'model.dry_run_size=None: nothing checks that every local '
                 'module has a distill loss.',
@@ -135,28 +136,22 @@ class LocalModuleDistill(FrozenTeacherDistill):
 
     # ---------------------------------------------------------------- build
 
-    def _find_local_modules(self, size: tuple[int, int]) -> None:
-        """Tries one image, with the cuts in place."""
-        distiller = self.distiller
-        forward = TracedForward(
-            self.student,
-            distiller.student_recorders,
-            records_needed(distiller.loss_forward_mappings, from_student=True),
+    def _student_forward(self) -> RecordedForward:
+        forward = super()._student_forward()
+        return TracedForward(
+            forward.records,
+            forward.needed,
+            forward.whole,
             truncations=self._truncations,
         )
-        inputs, samples = dry_run.dry_input(self.student, size, self._device)
-        with dry_run.without_traces(self.student, distiller):
-            with (
-                dry_run.named_failure('teacher', size),
-                distiller.teacher_recorders,
-            ):
-                self._run_teacher(inputs, samples)
-            # The dry run before has reported what is not finite.
-            with torch.enable_grad(), values_unchecked():
-                self.local_modules = find_local_modules(
-                    self, forward, inputs, samples
-                )
-        self._forget_records()
+
+    def _try_student(self, *args) -> tuple[RecordedForward, bool]:
+        with torch.enable_grad():
+            forward, is_whole = super()._try_student(*args)
+            # The dry run itself reports what is not finite.
+            with values_unchecked():
+                self.local_modules = find_local_modules(self, forward)
+        return forward, is_whole
 
     # ------------------------------------------------------------- switches
 
@@ -192,7 +187,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
         """What may get its gradient from distill losses only."""
         names = set().union(*(m.parameters for m in self.local_modules))
         return [
-            *map(self.student.get_parameter, sorted(names)),
+            *map(self.get_parameter, sorted(names)),
             *self.distiller.parameters(),
         ]
 
@@ -222,13 +217,13 @@ class LocalModuleDistill(FrozenTeacherDistill):
 
     def loss(
         self,
-        batch_inputs: torch.Tensor,
+        inputs: torch.Tensor,
         data_samples: list[BaseDataElement] | None = None,
     ) -> dict[str, torch.Tensor]:
         """Compute the losses, and back-propagate local ones if so set.
 
         Args:
-            batch_inputs: Images as the student's preprocessor returns them.
+            inputs: Images as the student's preprocessor returns them.
             data_samples: Their annotations, for the student only.
 
         Returns:
@@ -236,7 +231,7 @@ class LocalModuleDistill(FrozenTeacherDistill):
             back-propagated already keeps its value here, and a gradient of 0.
 
         Shape:
-            - batch_inputs: (B, C, H, W)
+            - inputs: (B, C, H, W)
 
         Raises:
             RuntimeError: ``local_backward`` in a distributed run without
@@ -247,13 +242,13 @@ class LocalModuleDistill(FrozenTeacherDistill):
         # The weight may have changed since.
         self._switch_truncations()
         if not self._goes_backward_early():
-            return super().loss(batch_inputs, data_samples)
+            return super().loss(inputs, data_samples)
         try:
             self._early = LocalBackward(
                 self, self.local_modules, self._weight_of, self.optim_wrapper
             )
             with self._early:
-                return super().loss(batch_inputs, data_samples)
+                return super().loss(inputs, data_samples)
         finally:
             self._early = None
 
@@ -292,14 +287,10 @@ class LocalModuleDistill(FrozenTeacherDistill):
         for name in self.distiller.loss_forward_mappings:
             if name in early:
                 losses[name] = early[name]
-                continue
-            if 'loss' in name and self._is_closed(name):
+            elif 'loss' in name and self._is_closed(name):
                 losses[name] = self._zero_loss(self._cut_parameters())
-                continue
-            value = compute_loss(self.distiller, name)
-            if 'loss' in name:
-                value = value * self._weight_of(name)
-            losses[name] = value
+            else:
+                losses[name] = self._distill_loss(name)
         return losses
 
 

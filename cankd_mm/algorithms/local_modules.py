@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 
 import torch
 from mmengine.logging import print_log
-from mmengine.structures import BaseDataElement
 from torch import nn
 
-from cankd_mm.algorithms.finite_records import raw_record
-from cankd_mm.algorithms.recorded_forward import RecordedForward, tensors_in
+from cankd_mm.algorithms.distill_losses import compute_loss, raw_record
+from cankd_mm.algorithms.nested_tensors import tensors_in
+from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.truncation import Truncation
-
-# The student's name in MMRazor's algorithms.
-_STUDENT = 'architecture.'
 
 
 @dataclass
@@ -49,20 +46,24 @@ class LocalModule:
 
 
 class TracedForward(RecordedForward):
-    """Runs the student until all recorders and truncations were passed.
+    """Runs the student, and follows what its truncations cut.
 
     Args:
         *args: Those of :class:`RecordedForward`.
         truncations: The student's.
+        **kwargs: Those of :class:`RecordedForward`.
     """
 
-    def __init__(self, *args, truncations: Sequence[Truncation]) -> None:
-        super().__init__(*args)
+    def __init__(
+        self, *args, truncations: Sequence[Truncation], **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
         self.truncations = truncations
         self.trace: list[tuple[Truncation, torch.Tensor]] = []
 
     def __call__(self, *args) -> None:
         """Fills recorders and trace, with the truncations at work."""
+        self.trace.clear()
         for truncation in self.truncations:
             truncation.active, truncation.trace = True, self.trace
         try:
@@ -75,49 +76,16 @@ class TracedForward(RecordedForward):
         """Truncations in the order in which the forward met them."""
         return list(dict.fromkeys(truncation for truncation, _ in self.trace))
 
-    def unserved(self) -> list[str]:
-        """Names of recorders, and truncations, that wait for a call."""
-        passed = self.passed()
-        return super().unserved() + [
-            str(t) for t in self.truncations if t not in passed
-        ]
-
-    def _recorded_modules(self) -> list[nn.Module]:
-        return super()._recorded_modules() + [
-            self.model.get_submodule(t.module) for t in self.truncations
-        ]
-
-
-def compute_loss(distiller: nn.Module, name: str) -> torch.Tensor:
-    """Computes one distill loss from what is recorded.
-
-    Args:
-        distiller: A ``ConfigurableDistiller``, which by itself computes all.
-        name: Name of the loss.
-    """
-    arguments = distiller.loss_forward_mappings[name]
-    return distiller.distill_losses[name](
-        **{
-            argument: distiller.get_record(**record)
-            for argument, record in arguments.items()
-        }
-    )
-
 
 def find_local_modules(
-    model: nn.Module,
-    forward: TracedForward,
-    inputs: torch.Tensor,
-    data_samples: list[BaseDataElement],
+    model: nn.Module, forward: TracedForward
 ) -> list[LocalModule]:
-    """Runs one image and follows the gradients of cuts and losses.
+    """Follow the gradients of cuts and losses.
 
     Args:
-        model: A distillation with filled recorders of the teacher, in
-            evaluation mode and with gradients enabled.
-        forward: Runs its student.
-        inputs: The image, (1, C, H, W).
-        data_samples: Its meta information.
+        model: A distilled student with filled recorders; gradients are
+            enabled.
+        forward: What has filled the student's.
 
     Returns:
         The local modules from the image on; the last one has no truncation.
@@ -126,8 +94,6 @@ def find_local_modules(
         ValueError: A truncation is never passed, or cuts off parameters
             without a distill loss of their own. The message names its key.
     """
-    with model.distiller.student_recorders:
-        forward(inputs, data_samples)
     keys = _config_keys(forward)
     passed = forward.passed()
     for truncation, key in keys.items():
@@ -138,11 +104,11 @@ def find_local_modules(
             )
     with _fresh_gradients(model):
         modules = [
-            LocalModule(keys[truncation], _reach(tensors, model.student))
+            LocalModule(keys[truncation], _reach(tensors, model))
             for truncation, tensors in _tensors_of(forward).items()
         ]
         modules.append(LocalModule())
-        _assign_losses(model, modules, forward.unserved())
+        _assign_losses(model, modules, forward.pending())
     return modules
 
 
@@ -161,7 +127,7 @@ def _tensors_of(forward: TracedForward) -> dict[Truncation, list]:
 
 
 def _assign_losses(
-    model: nn.Module, modules: list[LocalModule], unserved: list[str]
+    model: nn.Module, modules: list[LocalModule], untried: list[str]
 ) -> None:
     """Gives every loss its module.
 
@@ -174,16 +140,12 @@ def _assign_losses(
     owners: set[int] = set()
     for name, arguments in model.distiller.loss_forward_mappings.items():
         records = [r for r in arguments.values() if r['from_student']]
-        if any(record['recorder'] in unserved for record in records):
+        if any(record['recorder'] in untried for record in records):
             last.losses.append(name)  # of a module that only the loss runs
             continue
-        loss = compute_loss(model.distiller, name)
+        loss = compute_loss(model.distiller, name, 'in a dry forward')
         trained = _reach([loss], model)
-        ours = {
-            parameter.removeprefix(_STUDENT)
-            for parameter in trained
-            if parameter.startswith(_STUDENT)
-        }
+        ours = {p for p in trained if not p.startswith('distiller.')}
         reached |= ours
         home = next((m for m in cut_modules if m.parameters & ours), last)
         home.losses.append(name)
@@ -194,7 +156,7 @@ def _assign_losses(
         if not any(ours <= m.parameters for m in cut_modules):
             # One loss for several modules: each has a record of its own.
             footprints = [
-                _reach([tensor], model.student)
+                _reach([tensor], model)
                 for record in records
                 for tensor in tensors_in(raw_record(model.distiller, record))
             ]

@@ -2,7 +2,7 @@
 
 from mmrazor.models.distillers import ConfigurableDistiller
 
-from cankd_mm.algorithms.recorded_forward import tensors_in
+from cankd_mm.algorithms.nested_tensors import tensors_in
 
 
 def check_gradients(distiller: ConfigurableDistiller) -> None:

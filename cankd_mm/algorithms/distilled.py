@@ -1,0 +1,294 @@
+"""What a student becomes while it is distilled: itself, and a teacher."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.utils import add_prefix
+from torch import Tensor, nn
+
+from cankd_mm.algorithms.detached_loss import detached_loss
+from cankd_mm.algorithms.distill_losses import compute_loss
+from cankd_mm.algorithms.dry_run import TeacherFault
+from cankd_mm.algorithms.frozen_teacher import FrozenTeacher
+from cankd_mm.algorithms.record_gradients import check_gradients
+from cankd_mm.algorithms.recorded_forward import RecordedForward
+from cankd_mm.algorithms.records import Records
+from cankd_mm.losses.finite_inputs import values_unchecked
+from cankd_mm.utils.model_config import build_model
+
+_RESERVED = ('distiller', 'student', 'teacher', 'architecture')
+# In front of every key of the student, in checkpoints of earlier versions
+# and of MMRazor's algorithms.
+_OLD_PREFIX = 'architecture.'
+
+
+class Distilled:
+    """Mixed into the class of a student that a teacher distils.
+
+    The student is extended in place, as ``fully_shard`` of torch extends a
+    module: a ``RetinaNet`` becomes a ``DistilledRetinaNet``. To everything
+    that is not distillation it is the student that it was: class, attributes,
+    names of modules and parameters, checkpoint keys, evaluation. New are
+
+    - one child, ``distiller``, whose parameters train with the student's;
+    - ``teacher``, which is held outside of the student's modules;
+    - :meth:`loss`, which adds the distill losses to the student's own.
+
+    Args:
+        architecture: The student: a config or a model. It is the first
+            argument of every subclass.
+
+    Attributes:
+        distiller: A :class:`mmrazor.models.ConfigurableDistiller`.
+        distill_weight: Factor on every distill loss.
+        distillation_stopped: Whether the student learns only from the task.
+            MMRazor's ``StopDistillHook`` sets it.
+    """
+
+    distiller: ConfigurableDistiller
+    distill_weight: float
+    distillation_stopped = False
+
+    _teacher: FrozenTeacher
+    _teacher_forward: RecordedForward
+    _student_records: Records
+    # By their names in the distiller.
+    _distiller_norms: Mapping[str, nn.Module] = MappingProxyType({})
+    # What was a warning because the weight was 0 at build time.
+    _teacher_fault: str | None = None
+
+    def __new__(cls, architecture=None, *args, **kwargs) -> 'Distilled':
+        """Build the student and extend its class.
+
+        ``__init__`` then adds the rest to the student.
+
+        Raises:
+            ValueError: The student has attributes that a distilled one needs
+                for itself.
+        """
+        if issubclass(cls, nn.Module):
+            return super().__new__(cls)  # to be filled by copy.deepcopy
+        student = build_model(architecture, 'model.architecture')
+        _check_student(student)
+        kind = type(student)
+        student.__class__ = type(
+            f'Distilled{kind.__name__}',
+            (cls, kind),
+            {'__module__': kind.__module__},
+        )
+        return student
+
+    # ------------------------------------------------------------ the models
+
+    @property
+    def student(self) -> BaseModel:
+        """The model itself; MMRazor's components ask for this name."""
+        return self
+
+    @property
+    def architecture(self) -> BaseModel:
+        """The model itself; MMRazor's components ask for this name."""
+        return self
+
+    @property
+    def teacher(self) -> BaseModel:
+        """The frozen teacher."""
+        return self._teacher.model
+
+    @property
+    def distills(self) -> bool:
+        """Whether training uses the teacher."""
+        return bool(self.distill_weight) and not self.distillation_stopped
+
+    @contextmanager
+    def plain(self) -> Iterator[None]:
+        """In this context the student has no distiller among its modules."""
+        distiller = self._modules.pop('distiller')
+        try:
+            yield
+        finally:
+            self._modules['distiller'] = distiller
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args, **kwargs):
+        """Move student, distiller and teacher."""
+        self._teacher.apply(fn)
+        return super()._apply(fn, *args, **kwargs)
+
+    def train(self, mode: bool = True) -> 'Distilled':
+        """Set the mode of student and distiller, never the teacher's."""
+        self._keep_norms()
+        return super().train(mode)
+
+    def _keep_norms(self) -> None:
+        """Give the distiller back the norms that its config names.
+
+        ``sync_bn`` of a runner is for the student. It replaces the norms of
+        all modules by ones that share their parameters and statistics.
+        """
+        for path, norm in self._distiller_norms.items():
+            parent, _, name = path.rpartition('.')
+            self.distiller.get_submodule(parent)._modules[name] = norm
+
+    # ----------------------------------------------------------------- train
+
+    def loss(
+        self,
+        inputs: Tensor,
+        data_samples: list[BaseDataElement] | None = None,
+    ) -> dict[str, Any]:
+        """Compute the student's losses and the distill losses.
+
+        Args:
+            inputs: Images as the student's preprocessor returns them.
+            data_samples: Their annotations, for the student only.
+
+        Returns:
+            The student's losses under their own names and the distill losses,
+            times ``distill_weight``, under ``distill.*``. With a weight of 0,
+            or once distillation is stopped, only the student runs; the
+            distill losses are 0, with a gradient of 0 for every parameter of
+            the distiller.
+
+        Shape:
+            - inputs: (B, C, H, W)
+
+        Raises:
+            RuntimeError: A distill loss has no gradient for the student, or
+                the student has changed a record.
+            TeacherFault: ``distill_weight`` was 0 at build time, where a
+                fault of the teacher was a warning.
+            ValueError: A loss does not fit its features.
+        """
+        if not self.distills:
+            losses = super().loss(inputs, data_samples)
+            return {**losses, **add_prefix(self._zero_losses(), 'distill')}
+        if self._teacher_fault:
+            raise TeacherFault(self._teacher_fault)
+        distiller = self.distiller
+        try:
+            # The guard of the run looks at the losses.
+            with values_unchecked():
+                distiller.set_deliveries_override(False)
+                with distiller.deliveries:
+                    self._run_teacher(inputs, data_samples)
+                distiller.set_deliveries_override(True)
+                with self._student_records.of(self), distiller.deliveries:
+                    losses = super().loss(inputs, data_samples)
+                distill_losses = self._distill_losses()
+        finally:
+            self._forget_records()
+        return {**losses, **add_prefix(distill_losses, 'distill')}
+
+    def _run_teacher(
+        self, inputs: Tensor, data_samples: list[BaseDataElement] | None
+    ) -> None:
+        self._teacher.run(self._teacher_forward, inputs, data_samples)
+
+    def _distill_losses(self) -> dict[str, Tensor]:
+        """The weighted distill losses of what is recorded."""
+        self._check_gradients()
+        return {
+            name: self._distill_loss(name)
+            for name in self.distiller.loss_forward_mappings
+        }
+
+    def _distill_loss(self, name: str) -> Tensor:
+        """One distill loss of what is recorded, weighted.
+
+        A name without 'loss' is a statistic and has no weight.
+        """
+        for record in self.distiller.loss_forward_mappings[name].values():
+            if record['from_student']:
+                self._student_records.require_unchanged(record['recorder'])
+        value = compute_loss(self.distiller, name, 'in training')
+        return value * self._weight_of(name) if 'loss' in name else value
+
+    def _weight_of(self, name: str) -> float:
+        """The factor on one distill loss."""
+        return self.distill_weight
+
+    def _check_gradients(self) -> None:
+        if self.training and torch.is_grad_enabled():
+            check_gradients(self.distiller)
+
+    def _zero_losses(self) -> dict[str, Tensor]:
+        """Zeros for all distill losses, in place of their last values.
+
+        MMEngine repeats the last value of a name that is reported no more.
+        """
+        names = [
+            name
+            for name in self.distiller.loss_forward_mappings
+            if 'loss' in name
+        ]
+        losses = dict.fromkeys(names, self._zero_loss())
+        if names:
+            losses[names[0]] = self._zero_loss(self.distiller.parameters())
+        return losses
+
+    def _zero_loss(self, parameters: Iterable[nn.Parameter] = ()) -> Tensor:
+        """A loss of 0 that gives parameters a gradient of 0."""
+        zero = next(self.parameters()).new_zeros(())
+        return detached_loss(zero, [p for p in parameters if p.requires_grad])
+
+    def _forget_records(self) -> None:
+        """Frees the features and lets ``copy.deepcopy`` work."""
+        self._student_records.forget()
+        self._teacher_forward.records.forget()
+
+    # ----------------------------------------------------------- checkpoints
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args
+    ) -> None:
+        """Load a checkpoint, also one whose student was a submodule."""
+        rename_old_keys(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def rename_old_keys(state_dict: dict[str, Any], prefix: str = '') -> bool:
+    """Give the student's weights their own names, and drop a teacher's.
+
+    Args:
+        state_dict: Changed in place.
+        prefix: What stands in front of the whole model's keys.
+
+    Returns:
+        Whether the names were those of MMRazor's algorithms.
+    """
+    old = f'{prefix}{_OLD_PREFIX}'
+    keys = [key for key in state_dict if key.startswith(old)]
+    for key in keys:
+        state_dict[f'{prefix}{key[len(old) :]}'] = state_dict.pop(key)
+    if keys:
+        for key in list(state_dict):
+            if key.startswith(f'{prefix}teacher.'):
+                del state_dict[key]
+    return bool(keys)
+
+
+def _check_student(student: BaseModel) -> None:
+    if isinstance(student, Distilled):
+        raise ValueError(
+            'model.architecture is distilled already. Give every distillation '
+            'a student of its own'
+        )
+    taken = [name for name in _RESERVED if hasattr(student, name)]
+    if taken:
+        raise ValueError(
+            f'model.architecture: a {type(student).__name__} has '
+            f'{", ".join(taken)} of its own, and a distilled student needs '
+            'these names. Distil a model without a teacher inside'
+        )
+    if not hasattr(student, 'loss'):
+        raise ValueError(
+            f'model.architecture: a {type(student).__name__} has no method '
+            '`loss(inputs, data_samples)`, to which the distill losses are '
+            'added. Move what its `forward` does in mode "loss" there'
+        )

@@ -1,0 +1,164 @@
+"""The teacher: frozen, and no part of the student."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, PretrainedInit
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from cankd_mm.algorithms.recorded_forward import RecordedForward
+from cankd_mm.algorithms.teacher_input import TeacherInput
+from cankd_mm.utils.checkpoint import LoadReport, load_weights
+
+TEACHER_DTYPES = {
+    None: None,
+    'bfloat16': torch.bfloat16,
+    'float16': torch.float16,
+}
+# Under this share of its weights a teacher teaches noise.
+_MIN_COVERAGE = 0.99
+
+
+class FrozenTeacher:
+    """Holds a teacher where the student's modules do not see it.
+
+    It is no module, so that the student's parameters, state dict, hooks and
+    gradients know nothing of the teacher. Copies of the student share it.
+
+    Args:
+        model: The teacher. From here on it is in evaluation mode and its
+            parameters take no gradient.
+        student_preprocessor: The student's data preprocessor.
+        dtype: A key of ``TEACHER_DTYPES``: the number format to run in.
+        channels_last: Whether to lay tensors out channels-last.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        student_preprocessor: nn.Module,
+        dtype: str | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.input = TeacherInput(
+            student_preprocessor, model.data_preprocessor
+        )
+        self.dtype = TEACHER_DTYPES[dtype]
+        self.channels_last = channels_last
+
+    def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
+        """Return the teacher itself: a frozen model needs no copy."""
+        return self
+
+    def load(self, checkpoint: str | None) -> LoadReport | None:
+        """Load the weights, or make random ones.
+
+        Args:
+            checkpoint: A file, ``package::path`` or a URL; None for random
+                weights.
+
+        Returns:
+            What was loaded. Whether it is finite is not checked.
+
+        Raises:
+            ValueError: Less than 99 % of the weights are in the file.
+        """
+        drop_pretrained(self.model)
+        report = None
+        if checkpoint:
+            report = load_weights(
+                self.model, checkpoint, 'model.teacher_ckpt', _MIN_COVERAGE
+            )
+        else:
+            self.model.init_weights()
+            print_log('The teacher has random weights.', logger='current')
+        self.model._is_init = True
+        return report
+
+    def to_format(self) -> None:
+        """Move the weights to the number format and the memory layout."""
+        if self.dtype is not None:
+            self.model.to(self.dtype)
+        if self.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+
+    @property
+    def has_own_format(self) -> bool:
+        """Whether :meth:`to_format` changes anything."""
+        return self.dtype is not None or self.channels_last
+
+    def apply(self, function: Callable[[Tensor], Tensor]) -> None:
+        """Follow the student to a device or a number format."""
+        self.model._apply(function)
+        self.input._apply(function)
+
+    @torch.no_grad()
+    def run(
+        self,
+        forward: RecordedForward,
+        inputs: Tensor,
+        data_samples: list[BaseDataElement] | None,
+    ) -> None:
+        """Fill the recorders of a forward, in float32.
+
+        Args:
+            forward: Records the teacher.
+            inputs: A batch as the student's preprocessor returns it.
+            data_samples: Its meta information.
+
+        Shape:
+            - inputs: (B, C, H, W)
+        """
+        self._follow(inputs.device)
+        inputs = self.input(inputs, data_samples)
+        with ExitStack() as stack:
+            if self.dtype is not None:
+                inputs = inputs.to(self.dtype)
+                # For modules that make float32 tensors of their own.
+                stack.enter_context(
+                    torch.autocast(inputs.device.type, self.dtype)
+                )
+            if self.channels_last:
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            forward(self.model, inputs, data_samples)
+        forward.records.convert(_widened)
+
+    def _follow(self, device: torch.device) -> None:
+        # A copy of the student may have taken it to another device.
+        if next(self.model.parameters()).device != device:
+            self.apply(lambda tensor: tensor.to(device))
+
+
+def drop_pretrained(model: nn.Module) -> None:
+    """Forgets pretrained backbones: the weights come from a checkpoint."""
+    for module in model.modules():
+        init_cfg = getattr(module, 'init_cfg', None)
+        if isinstance(init_cfg, dict) and _is_pretrained(init_cfg):
+            module.init_cfg = None
+        elif isinstance(init_cfg, list | tuple):
+            module.init_cfg = [c for c in init_cfg if not _is_pretrained(c)]
+
+
+def print_report(report: LoadReport) -> None:
+    """Log what was loaded; keys that do not fit are a warning."""
+    fits = not (report.missing or report.unexpected or report.mis_shaped)
+    print_log(
+        str(report) if fits else f'{report}\n{report.offenders()}',
+        logger='current',
+        level=logging.INFO if fits else logging.WARNING,
+    )
+
+
+def _is_pretrained(init_cfg: dict) -> bool:
+    kind = init_cfg.get('type')
+    return kind == 'Pretrained' or kind is PretrainedInit
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    is_half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.float() if is_half else tensor
