@@ -1,6 +1,7 @@
 """Ends a training from inside, at a moment that is always the same."""
 
 import os
+import signal
 
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
@@ -25,4 +26,7 @@ class SignalHook(Hook):
     def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Count and send."""
         if runner.iter + 1 == self.after and get_rank() == self.rank:
+            if self.number == signal.SIGINT:
+                # The shell's background jobs ignore it.
+                signal.signal(self.number, signal.default_int_handler)
             os.kill(os.getpid(), self.number)

@@ -90,7 +90,8 @@ def _check_counts() -> None:
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()
-    kept = torch.ones(4_000_000)
+    # Too much for memory that the allocator has at hand.
+    kept = torch.ones(16_000_000)
     after = resources()
     end.set()
     thread.join()
@@ -102,5 +103,5 @@ def _check_counts() -> None:
     assert more['threads'] == 1
     assert more['tensors'] == 3
     assert more['bytes'] == kept.untyped_storage().nbytes() + 8
-    assert more['memory'] > 8e6
+    assert more['memory'] > 32e6
     assert lazy.has_uninitialized_params()
