@@ -6,7 +6,6 @@ Writes to FILE (JSON) for each case the names of the student's tensors that
 differ in any bit from those of the student trained by itself.
 """
 
-import copy
 import json
 import sys
 from pathlib import Path
@@ -77,13 +76,14 @@ def main() -> None:
         # What was distilled stays in the distiller, not finite any more.
         for parameter in model.distiller.parameters():
             parameter.data.fill_(float('nan'))
-        plain = copy.deepcopy(model.student)
+        plain = build(config['architecture'])
+        plain.load_state_dict(tiny_models.student_state(model))
         train(model, 3)
         train(plain, 3)
         expected = plain.state_dict()
         found[name] = [
             key
-            for key, value in model.student.state_dict().items()
+            for key, value in tiny_models.student_state(model).items()
             if not torch.equal(value, expected[key])
         ]
     if dist.get_rank() == 1:

@@ -329,3 +329,9 @@ def segmentation_batch(num_classes: int = 4, size: int = 64) -> dict:
         sample.gt_sem_seg = PixelData(data=labels)
         batch['data_samples'].append(sample)
     return batch
+
+
+def student_state(model) -> dict:
+    """The weights of a distilled student without its distiller's."""
+    with model.plain():
+        return model.state_dict()

@@ -62,7 +62,7 @@ def fold_batch_norms(
         if child in foldable
     ]
     for parent, name, _ in places:
-        parent._modules[name] = nn.Identity()
+        parent._modules[name] = nn.Identity().eval()
     if _agree(features(), expected):
         return len(foldable)
     for convolution, (weight, bias) in before.items():

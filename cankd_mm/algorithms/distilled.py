@@ -262,15 +262,14 @@ def rename_old_keys(state_dict: dict[str, Any], prefix: str = '') -> bool:
     Returns:
         Whether the names were those of MMRazor's algorithms.
     """
-    old = f'{prefix}{_OLD_PREFIX}'
-    keys = [key for key in state_dict if key.startswith(old)]
-    for key in keys:
-        state_dict[f'{prefix}{key[len(old) :]}'] = state_dict.pop(key)
-    if keys:
-        for key in list(state_dict):
-            if key.startswith(f'{prefix}teacher.'):
-                del state_dict[key]
-    return bool(keys)
+    old, is_old = f'{prefix}{_OLD_PREFIX}', False
+    for key in list(state_dict):
+        if key.startswith(old):
+            is_old = True
+            state_dict[f'{prefix}{key[len(old) :]}'] = state_dict.pop(key)
+        elif key.startswith(f'{prefix}teacher.'):
+            del state_dict[key]
+    return is_old
 
 
 def _check_student(student: BaseModel) -> None:
