@@ -221,9 +221,7 @@ def test_distill_weight_scales_the_distill_loss_alone():
     assert torch.equal(
         2 * once['distill.loss_distill'], twice['distill.loss_distill']
     )
-    assert torch.equal(
-        once['loss_cls'][0], twice['loss_cls'][0]
-    )
+    assert torch.equal(once['loss_cls'][0], twice['loss_cls'][0])
 
 
 def test_stopped_distillation_leaves_no_gradient_and_no_unused_parameter():
@@ -565,7 +563,9 @@ def test_checkpoint_of_a_student_that_was_a_submodule_is_loaded():
     model = _build(tiny_models.retinanet_pair())
     source = _build(tiny_models.retinanet_pair(), seed=7)
     state = {
-        name if name.startswith('distiller.') else f'architecture.{name}': value
+        name
+        if name.startswith('distiller.')
+        else f'architecture.{name}': value
         for name, value in source.state_dict().items()
     }
     model.load_state_dict(state, strict=True)

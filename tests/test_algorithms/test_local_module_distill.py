@@ -48,7 +48,7 @@ def _gradients(model, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def _task_loss(losses: dict) -> torch.Tensor:
-    return losses['student.decode.loss_ce']
+    return losses['decode.loss_ce']
 
 
 # -------------------------------------------------- gradients stay in modules

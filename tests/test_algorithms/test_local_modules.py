@@ -34,9 +34,7 @@ def test_parameters_and_losses_of_every_family_are_found(family, on):
             if family.module_of(name) == k
         }
         assert module.losses == module.early_losses == [f'loss_{k}']
-        assert module.trained == {
-            f'architecture.{n}' for n in module.parameters
-        }
+        assert module.trained == module.parameters
     assert last.losses == ['loss_3'] and last.early_losses == []
 
 

@@ -1,0 +1,170 @@
+"""A distilled student is the student, to all that is not distillation."""
+
+import copy
+
+import pytest
+import torch
+from mmdet.models.detectors import RetinaNet
+from mmengine.model import BaseModel, ExponentialMovingAverage
+from mmrazor.registry import MODELS
+from torch import nn
+
+from cankd_mm.algorithms import FrozenTeacherDistill
+from tests import tiny_models
+
+
+def built(**kwargs):
+    torch.manual_seed(0)
+    model = MODELS.build(tiny_models.retinanet_pair(**kwargs))
+    model.init_weights()
+    return model.train()
+
+
+def test_class_is_the_students_extended():
+    model = built()
+    assert isinstance(model, RetinaNet)
+    assert isinstance(model, FrozenTeacherDistill)
+    assert type(model).__name__ == 'DistilledRetinaNet'
+    assert model.student is model.architecture is model
+    assert type(MODELS.build(tiny_models.retinanet())) is RetinaNet
+
+
+def test_built_student_is_extended_itself():
+    student = MODELS.build(tiny_models.retinanet())
+    weight = student.backbone.conv1.weight
+    config = tiny_models.retinanet_pair()
+    model = MODELS.build({**config, 'architecture': student})
+    assert model is student
+    assert model.backbone.conv1.weight is weight
+
+
+def test_names_are_the_students_with_the_distiller_last():
+    model, plain = built(), MODELS.build(tiny_models.retinanet())
+    for kind in ('modules', 'parameters', 'buffers'):
+        expected = [name for name, _ in getattr(plain, f'named_{kind}')()]
+        found = [name for name, _ in getattr(model, f'named_{kind}')()]
+        assert found[: len(expected)] == expected
+        assert found[len(expected) :]
+        assert all(
+            name.startswith('distiller') for name in found[len(expected) :]
+        )
+    with model.plain():
+        assert model.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_teacher_is_in_nothing_that_is_the_students():
+    model = built()
+    teacher = set(map(id, model.teacher.parameters()))
+    assert not teacher & set(map(id, model.parameters()))
+    assert model.teacher not in set(model.modules())
+    seen = []
+    model.apply(seen.append)
+    assert model.teacher not in seen
+
+
+def test_teacher_follows_to_number_formats_and_devices():
+    model = built()
+    assert model.double() is model
+    assert next(model.teacher.parameters()).dtype == torch.float64
+    model.to('meta')
+    assert next(model.teacher.parameters()).is_meta
+
+
+def test_copies_share_the_teacher():
+    model = built()
+    twin = copy.deepcopy(model)
+    assert twin.teacher is model.teacher
+    assert type(twin) is type(model)
+    assert twin.backbone is not model.backbone
+    assert twin.distiller is not model.distiller
+    average = ExponentialMovingAverage(model)
+    assert average.module.teacher is model.teacher
+    assert len(average.state_dict()) == len(model.state_dict()) + 1
+
+
+def test_copy_on_another_device_does_not_keep_the_teacher_there():
+    model = built()
+    data = model.data_preprocessor(tiny_models.detection_batch(), True)
+    expected = model(**data, mode='loss')['distill.loss_distill']
+    # As EMAHook does with a device of its own.
+    copy.deepcopy(model)._teacher.apply(lambda tensor: tensor.double())
+    model._teacher.apply(lambda tensor: tensor.float())
+    found = model(**data, mode='loss')['distill.loss_distill']
+    torch.testing.assert_close(found, expected)
+
+
+def test_predictions_are_the_students():
+    model = built().eval()
+    plain = MODELS.build(tiny_models.retinanet()).eval()
+    plain.load_state_dict(tiny_models.student_state(model))
+    batch = tiny_models.detection_batch()
+    for found, expected in zip(
+        model.val_step(copy.deepcopy(batch)),
+        plain.val_step(batch),
+        strict=True,
+    ):
+        assert torch.equal(
+            found.pred_instances.scores, expected.pred_instances.scores
+        )
+
+
+def test_norms_of_the_losses_stay_as_the_config_says():
+    model = built()
+    losses = model.distiller.distill_losses['loss_distill']
+    norms = [level.out_norm for level in losses.levels]
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert isinstance(model.backbone.bn1, nn.SyncBatchNorm)
+    assert isinstance(losses.levels[0].out_norm, nn.SyncBatchNorm)
+    model.train()
+    assert [level.out_norm for level in losses.levels] == norms
+    assert isinstance(model.backbone.bn1, nn.SyncBatchNorm)
+
+
+class Inline(BaseModel):
+    """Computes its loss in ``forward``."""
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return dict(loss=inputs.mean())
+
+
+class Occupied(Inline):
+    """Has a teacher of its own."""
+
+    teacher = None
+
+    def loss(self, inputs, data_samples=None):
+        return dict(loss=inputs.mean())
+
+
+@pytest.mark.parametrize(
+    'student, message',
+    [(Inline, 'no method `loss'), (Occupied, 'has teacher of its own')],
+)
+def test_students_that_cannot_be_extended_are_refused(student, message):
+    config = tiny_models.retinanet_pair()
+    with pytest.raises(ValueError, match=message):
+        MODELS.build({**config, 'architecture': student()})
+
+
+def test_a_distilled_student_is_not_distilled_again():
+    config = tiny_models.retinanet_pair()
+    with pytest.raises(ValueError, match='distilled already'):
+        MODELS.build({**config, 'architecture': built()})
+
+
+def test_preprocessor_of_the_student_is_the_one_that_runs(logged):
+    other = dict(tiny_models.DETECTION_PREPROCESSOR, pad_size_divisor=64)
+    model = built(data_preprocessor=other)
+    assert model.data_preprocessor.pad_size_divisor == 32
+    line = next(line for line in logged if 'own data_prep' in line)
+    assert 'pad_size_divisor (32, not 64)' in line
+
+
+def test_student_without_a_preprocessor_gets_the_given_one():
+    config = tiny_models.retinanet_pair(
+        data_preprocessor=dict(tiny_models.DETECTION_PREPROCESSOR)
+    )
+    del config.architecture['data_preprocessor']
+    model = MODELS.build(config)
+    assert model.data_preprocessor.pad_size_divisor == 32
+    assert next(iter(dict(model.named_children()))) == 'data_preprocessor'
