@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from cankd_mm.algorithms.recorded_forward import follow_replaced_modules
 from tests.test_configs import zoo
 
 CONFIGS = zoo.configs('tat')
@@ -42,15 +41,19 @@ def test_weights_and_grids_are_those_of_the_authors_runs(path):
 )
 def test_decoder_is_tapped_before_its_last_activation(path):
     model = zoo.build(path).eval()
-    for role, network in (
-        ('student', model.student),
-        ('teacher', model.teacher),
+    image = torch.randn(2, 3, 64, 64)
+    with torch.no_grad(), model._student_records.of(model):
+        student_logits = model(image)
+    model._run_teacher(image, None)
+    for records, network, logits in (
+        (model._student_records, model, student_logits),
+        (
+            model._teacher_forward.records,
+            model.teacher,
+            model.teacher(model._teacher.input(image)),
+        ),
     ):
-        recorders = getattr(model.distiller, f'{role}_recorders')
-        follow_replaced_modules(recorders, network)
-        with recorders, torch.no_grad():
-            logits = network(torch.randn(2, 3, 64, 64))
-        (tapped,) = recorders.get_recorder('decoder').data_buffer
+        tapped = records.recorders.get_recorder('decoder').get_record_data()
         assert tapped.min() < 0  # no activation has overwritten it
         head = network.decode_head
         torch.testing.assert_close(head.cls_seg(tapped.relu()), logits)

@@ -220,8 +220,7 @@ def test_every_level_of_the_teachers_head_is_recorded():
     config, batch = detection('FrozenTeacherDistill')
     model = build(config)
     data = model.data_preprocessor(batch, True)
-    with model.distiller.teacher_recorders:
-        model._run_teacher(data['inputs'], data['data_samples'])
+    model._run_teacher(data['inputs'], data['data_samples'])
     recorder = model.distiller.teacher_recorders.get_recorder('logits')
     levels = recorder.get_record_data(data_idx=0)
     assert [tuple(level.shape) for level in levels] == [
