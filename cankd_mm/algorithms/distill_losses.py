@@ -32,9 +32,13 @@ def compute_loss(
         without: Arguments that are left out, for which there is no record.
 
     Raises:
-        ValueError: A connector or the loss failed. The message names the
-            loss, the module path and the shape of every feature.
+        ValueError: A record is missing, or a connector or the loss failed.
+            The message names the loss, the module path and the shape of every
+            feature.
     """
+    for argument, record in distiller.loss_forward_mappings[name].items():
+        if argument not in without:
+            _require_record(distiller, f'{name}.{argument}', record, when)
     loss = distiller.distill_losses[name]
     is_own = type(loss).__module__.partition('.')[0] == 'cankd_mm'
     values: dict[str, Any] = {}
@@ -55,7 +59,8 @@ def compute_loss(
         )
         raise ValueError(
             f'model.distiller.distill_losses.{name} does not fit its features '
-            f'{when}:\n{features}\n{error}\n{_remedy(values)}'
+            f'{when}:\n{features}\n{type(error).__name__}: {error}\n'
+            f'{_remedy(distiller, name, values)}'
         ) from error
 
 
@@ -97,6 +102,28 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.contiguous()
 
 
+def _require_record(
+    distiller: ConfigurableDistiller, argument: str, record: dict, when: str
+) -> None:
+    """Raise if a recorder lacks the record that a loss uses.
+
+    Raises:
+        ValueError: It names the recorder, its source and the counts.
+    """
+    role = 'student' if record['from_student'] else 'teacher'
+    recorders = getattr(distiller, f'{role}_recorders')
+    recorder = recorders.get_recorder(record['recorder'])
+    index, count = record.get('record_idx', 0), len(recorder.data_buffer)
+    if index >= count:
+        raise ValueError(
+            f'model.distiller.{role}_recorders.{record["recorder"]}.source='
+            f'{recorder.source!r} has {count} records {when}, and '
+            f'loss_forward_mappings.{argument} uses record_idx={index}. Record '
+            f'a module that the {role} calls so often, or choose a record_idx '
+            f'below the count'
+        )
+
+
 def _described(
     distiller: ConfigurableDistiller, name: str, values: dict[str, Any]
 ) -> Iterator[str]:
@@ -122,17 +149,53 @@ def _described(
         yield line
 
 
-def _remedy(values: dict[str, Any]) -> str:
-    batches = {
-        value.shape[0]
-        for value in values.values()
-        if isinstance(value, Tensor) and value.dim()
-    }
-    if len(batches) > 1:
+def is_of_regions(distiller: ConfigurableDistiller, name: str) -> bool:
+    """Whether a loss compares features after RoI pooling.
+
+    A delivery may hand the teacher's proposals to the student.
+    """
+    if distiller.deliveries.deliveries:
+        return False
+    sources = [
+        getattr(
+            distiller,
+            f'{"student" if r["from_student"] else "teacher"}_recorders',
+        )
+        .get_recorder(r['recorder'])
+        .source
+        for r in distiller.loss_forward_mappings[name].values()
+    ]
+    return any('roi_head' in source.split('.') for source in sources)
+
+
+def _remedy(
+    distiller: ConfigurableDistiller, name: str, values: dict[str, Any]
+) -> str:
+    tensors = [v for v in values.values() if isinstance(v, Tensor) and v.dim()]
+    if is_of_regions(distiller, name):
         return (
-            'The features are not of the same images or regions: behind RoI '
-            'pooling each network has its own proposals, in its own number '
-            'and order. Record a module before it, such as the neck'
+            'After RoI pooling (roi_head) each network has the regions of its '
+            'own proposals, in its own number and order: they cannot be '
+            'compared. Record a module upstream of it, such as the neck'
+        )
+    for argument, record in distiller.loss_forward_mappings[name].items():
+        if argument not in values and record.get('data_idx') is not None:
+            return (
+                f'Set loss_forward_mappings.{name}.{argument}.data_idx to an '
+                'index of a level that is there'
+            )
+    if any(isinstance(v, list | tuple) for v in values.values()):
+        return (
+            'A record is a sequence of levels. Set data_idx in '
+            f'loss_forward_mappings.{name} for a loss that takes one level; '
+            'levels that are compared must have one shape (connectors: '
+            "'ProjectionConnector' for channels, 'ResizeConnector' for height "
+            'and width)'
+        )
+    if len({tensor.shape[0] for tensor in tensors}) > 1:
+        return (
+            'The features are not of the same images: their first dimensions '
+            'differ. Record modules that return one feature for each image'
         )
     return (
         'Choose other modules or levels, or bring the features to one shape '

@@ -1,15 +1,18 @@
 """Tries recorders, connectors and losses once, before training starts."""
 
+import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from cankd_mm.algorithms.distill_losses import (
     compute_loss,
+    is_of_regions,
     optional_arguments,
 )
 from cankd_mm.algorithms.recorded_forward import RecordedForward
@@ -47,7 +50,9 @@ def _input_channels(student: nn.Module) -> int:
     mean = getattr(student.data_preprocessor, 'mean', None)
     if mean is not None:
         return mean.numel()
-    for module in student.modules():
+    with student.plain():
+        modules = list(student.modules())
+    for module in modules:
         # More than four: a stem that folds pixels into channels, as YOLOX's.
         if isinstance(module, nn.Conv2d) and module.in_channels <= 4:
             return module.in_channels
@@ -183,5 +188,14 @@ def check_losses(
         if missing <= optional_arguments(distiller.distill_losses[name]):
             losses[name] = compute_loss(
                 distiller, name, 'in a dry forward', without=missing
+            )
+        if is_of_regions(distiller, name):
+            print_log(
+                f'model.distiller.distill_losses.{name} compares features '
+                'after RoI pooling (roi_head), where each network has the '
+                'regions of its own proposals, in its own number and order. '
+                'Record a module upstream of it, such as the neck',
+                logger='current',
+                level=logging.WARNING,
             )
     return losses

@@ -1,14 +1,15 @@
 """The teacher: frozen, and no part of the student."""
 
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.teacher_input import TeacherInput
@@ -83,7 +84,10 @@ class FrozenTeacher:
     def to_format(self) -> None:
         """Move the weights to the number format and the memory layout."""
         if self.dtype is not None:
+            # It normalizes in float32.
+            preprocessor = self.model._modules.pop('data_preprocessor')
             self.model.to(self.dtype)
+            self.model.data_preprocessor = preprocessor
         if self.channels_last:
             self.model.to(memory_format=torch.channels_last)
 
@@ -115,7 +119,38 @@ class FrozenTeacher:
             - inputs: (B, C, H, W)
         """
         self._follow(inputs.device)
-        inputs = self.input(inputs, data_samples)
+        with self._own_format(self.input(inputs, data_samples)) as inputs:
+            forward(self.model, inputs, data_samples)
+        forward.records.convert(_widened)
+
+    @torch.no_grad()
+    def val_step(self, data: dict | tuple | list) -> list[BaseDataElement]:
+        """Predict a batch of a data loader, in the teacher's own format.
+
+        Args:
+            data: As for :meth:`mmengine.model.BaseModel.val_step`.
+
+        Returns:
+            The teacher's predictions. Heads decode in float32: the half
+            formats are too coarse for coordinates.
+        """
+        preprocessor = self.model.data_preprocessor
+        # Not moved with the student, of which it is no part.
+        preprocessor.to(next(self.model.parameters()).device)
+        data = preprocessor(data, False)
+        with ExitStack() as stack:
+            for module in self.model.modules():
+                if hasattr(module, 'predict_by_feat'):
+                    handle = module.register_forward_hook(_widen_outputs)
+                    stack.callback(handle.remove)
+            data['inputs'] = stack.enter_context(
+                self._own_format(data['inputs'])
+            )
+            return self.model(**data, mode='predict')
+
+    @contextmanager
+    def _own_format(self, inputs: Tensor) -> Iterator[Tensor]:
+        """Yield the images in the format in which the teacher runs."""
         with ExitStack() as stack:
             if self.dtype is not None:
                 inputs = inputs.to(self.dtype)
@@ -125,8 +160,7 @@ class FrozenTeacher:
                 )
             if self.channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            forward(self.model, inputs, data_samples)
-        forward.records.convert(_widened)
+            yield inputs
 
     def _follow(self, device: torch.device) -> None:
         # A copy of the student may have taken it to another device.
@@ -162,3 +196,7 @@ def _is_pretrained(init_cfg: dict) -> bool:
 def _widened(tensor: Tensor) -> Tensor:
     is_half = tensor.dtype in (torch.float16, torch.bfloat16)
     return tensor.float() if is_half else tensor
+
+
+def _widen_outputs(module: nn.Module, inputs, outputs):
+    return tree_map_only(Tensor, _widened, outputs)

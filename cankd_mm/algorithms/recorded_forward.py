@@ -7,6 +7,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from cankd_mm.algorithms.records import Records
+from cankd_mm.algorithms.served_heads import served_heads
 
 
 class _AllRecorded(BaseException):
@@ -62,8 +63,10 @@ class RecordedForward:
                 module.register_forward_hook(self._leave_when_all_recorded)
                 for module in self._last_modules(model)
             ]
+            data_samples = without_labels(data_samples)
             try:
-                model(inputs, without_labels(data_samples), mode='tensor')
+                with served_heads(model, data_samples):
+                    model(inputs, data_samples, mode='tensor')
             except _AllRecorded:
                 pass
             finally:
