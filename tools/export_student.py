@@ -8,10 +8,12 @@ import argparse
 from pathlib import Path
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.student_export import (
     check_student,
     export_student,
+    student_config_text,
     student_path,
 )
 
@@ -48,7 +50,11 @@ def main() -> None:
             f'{out} exists. Name another file with --out, or overwrite it '
             'with --force'
         )
-    export_student(args.checkpoint, out)
+    export_student(
+        args.checkpoint,
+        out,
+        student_config_text(config_from_file(config, 'config')),
+    )
     print(f'The student alone is in {out}')
     if args.check:
         print(check_student(config, out))

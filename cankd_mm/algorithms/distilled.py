@@ -20,12 +20,10 @@ from cankd_mm.algorithms.record_gradients import check_gradients
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.records import Records
 from cankd_mm.losses.finite_inputs import values_unchecked
+from cankd_mm.utils.checkpoint import rename_old_keys
 from cankd_mm.utils.model_config import build_model
 
 _RESERVED = ('distiller', 'student', 'teacher', 'architecture')
-# In front of every key of the student, in checkpoints of earlier versions
-# and of MMRazor's algorithms.
-_OLD_PREFIX = 'architecture.'
 
 
 class Distilled:
@@ -250,26 +248,6 @@ class Distilled:
         """Load a checkpoint, also one whose student was a submodule."""
         rename_old_keys(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def rename_old_keys(state_dict: dict[str, Any], prefix: str = '') -> bool:
-    """Give the student's weights their own names, and drop a teacher's.
-
-    Args:
-        state_dict: Changed in place.
-        prefix: What stands in front of the whole model's keys.
-
-    Returns:
-        Whether the names were those of MMRazor's algorithms.
-    """
-    old, is_old = f'{prefix}{_OLD_PREFIX}', False
-    for key in list(state_dict):
-        if key.startswith(old):
-            is_old = True
-            state_dict[f'{prefix}{key[len(old) :]}'] = state_dict.pop(key)
-        elif key.startswith(f'{prefix}teacher.'):
-            del state_dict[key]
-    return is_old
 
 
 def _check_student(student: BaseModel) -> None:

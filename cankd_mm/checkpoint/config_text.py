@@ -94,6 +94,21 @@ def parse_config_text(
     return Config(content, cfg_text=text)
 
 
+def text_of_config(config: Config) -> str:
+    """Write a config as a text that :func:`parse_config_text` reads.
+
+    ``Config.pretty_text`` is laid out for readers, which takes a second.
+
+    Raises:
+        ConfigTextError: The config holds more than data.
+    """
+    text = '\n'.join(
+        f'{key} = {value!r}' for key, value in config.to_dict().items()
+    )
+    parse_config_text(text, 'config')
+    return text
+
+
 class _NotData(Exception):
     """A construct that would have to be executed."""
 

@@ -44,8 +44,7 @@ class Published:
                 for prefix, count in self.left_out.items()
             )
             lines.append(
-                'A distillation: published the student (architecture.*), '
-                f'left out {parts}'
+                f'A distillation: published the student, left out {parts}'
             )
         for name, reason in self.full_precision.items():
             lines.append(f'Kept {name} in full precision: {reason}')
@@ -80,8 +79,10 @@ def publish_checkpoint(
     weights = student_state_dict(state)
     left_out: Counter = Counter()
     if weights is not state:
-        left_out.update(name.partition('.')[0] for name in state)
-        del left_out['architecture']
+        kept = {*weights, *(f'architecture.{name}' for name in weights)}
+        left_out.update(
+            name.partition('.')[0] for name in state if name not in kept
+        )
     require_finite(weights, checkpoint, key)
     kept = {}
     if half:

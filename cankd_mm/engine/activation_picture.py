@@ -78,7 +78,8 @@ def save_activation_picture(
     image = resolve_path(image, 'image')
     with DefaultScope.overwrite_default_scope(scope):
         model = MODELS.build(cfg.model)
-        load_weights(model.student, checkpoint, 'checkpoint', _MIN_COVERAGE)
+        with model.plain():
+            load_weights(model, checkpoint, 'checkpoint', _MIN_COVERAGE)
         packed = _through_pipeline(cfg, image)
     data = model.eval().data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]),
@@ -110,14 +111,10 @@ def activation_pairs(
     distiller = model.distiller
     mappings = distiller.loss_forward_mappings
     run_student = RecordedForward(
-        model.student,
-        distiller.student_recorders,
-        records_needed(mappings, from_student=True),
+        model._student_records, records_needed(mappings, from_student=True)
     )
-    with distiller.teacher_recorders:
-        model._run_teacher(inputs, data_samples)
-    with distiller.student_recorders:
-        run_student(inputs, data_samples)
+    model._run_teacher(inputs, data_samples)
+    run_student(model, inputs, data_samples)
     pairs = [
         pair
         for name, arguments in mappings.items()

@@ -14,8 +14,13 @@ from cankd_mm.checkpoint.interrupted_save import (
     replaced_names,
     resumed_checkpoint,
 )
+from cankd_mm.utils.distillation_config import is_distillation
 from cankd_mm.utils.model_wrapper import unwrapped_model
-from cankd_mm.utils.student_export import export_student, student_path
+from cankd_mm.utils.student_export import (
+    export_student,
+    student_config_text,
+    student_path,
+)
 
 
 @HOOKS.register_module()
@@ -23,7 +28,8 @@ class StudentCheckpointHook(Hook):
     """Writes ``<name>_student.pth`` beside each checkpoint.
 
     The file is a plain mmdet or mmseg checkpoint: it loads into the plain
-    student config and knows nothing of distillation. It follows the fate of
+    student config, which is in its ``meta['cfg']``, and knows nothing of
+    distillation. It follows the fate of
     its checkpoint: where ``CheckpointHook`` removes an old one
     (``max_keep_ckpts``), its student file goes too, also one of an earlier
     run that this one resumes. A student that cannot be written (the disk is
@@ -40,6 +46,7 @@ class StudentCheckpointHook(Hook):
 
     def __init__(self) -> None:
         self._is_saved = False
+        self._config_text: str | None = None
         # Checkpoints that may have a student file, and when they were saved
         # as the file has them.
         self._exported: dict[Path, int | None] = {}
@@ -48,6 +55,8 @@ class StudentCheckpointHook(Hook):
         """Find the student files of the run that this one resumes."""
         if not is_main_process():
             return
+        if is_distillation(runner.cfg):
+            self._config_text = student_config_text(runner.cfg)
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 self._take_over(hook, runner)
@@ -65,7 +74,7 @@ class StudentCheckpointHook(Hook):
         for name in replaced_names(hook, runner):
             self._exported[last.with_name(name)] = None
         self._remove_orphans()
-        if hasattr(unwrapped_model(runner.model), 'architecture'):
+        if _has_student(runner):
             for checkpoint in _current_checkpoints(runner):
                 is_own = checkpoint.resolve().parent == last.parent.resolve()
                 if is_own and not student_path(checkpoint).exists():
@@ -73,9 +82,7 @@ class StudentCheckpointHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Notes that a checkpoint with a student is being written."""
-        self._is_saved = any(
-            key.startswith('architecture.') for key in checkpoint['state_dict']
-        )
+        self._is_saved = _has_student(runner)
 
     def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Serves checkpoints by iteration."""
@@ -105,7 +112,7 @@ class StudentCheckpointHook(Hook):
             saved = checkpoint.stat().st_mtime_ns
             if self._exported.get(checkpoint) == saved:
                 return
-            export_student(checkpoint, student)
+            export_student(checkpoint, student, self._config_text)
         except Exception as error:
             # Training is worth more than this copy.
             print_log(
@@ -128,6 +135,11 @@ class StudentCheckpointHook(Hook):
                 with contextlib.suppress(OSError):
                     student_path(checkpoint).unlink(missing_ok=True)
                 del self._exported[checkpoint]
+
+
+def _has_student(runner) -> bool:
+    """Whether a distilled student, or one of MMRazor's, is trained."""
+    return hasattr(unwrapped_model(runner.model), 'architecture')
 
 
 def _current_checkpoints(runner) -> list[Path]:

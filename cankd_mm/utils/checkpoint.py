@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from cankd_mm.utils.config_path import require_text, resolve_path
 
 # Wrappers that training leaves in front of a model's own keys.
 _WRAPPER_PREFIX = re.compile(r'^(module\.)+')
+# In front of a student's keys where it is a submodule.
+_OLD_PREFIX = 'architecture.'
+_DISTILLER_PREFIX = 'distiller.'
 # Where training writes: work_dirs/<config>/<checkpoint>.
 _TRAINED_HERE = re.compile(r'^work_dirs/([^/]+)/[^/]+$')
 
@@ -241,15 +244,49 @@ def student_state_dict(
 ) -> dict[str, torch.Tensor]:
     """The student's weights out of a distillation checkpoint's.
 
-    A state dict without a student inside is returned as it is.
+    Beside them lie those of the distiller. In checkpoints of MMRazor's
+    algorithms, and of earlier versions of this package, the student is a
+    submodule. A state dict with nothing but a model is returned as it is.
     """
-    prefix = 'architecture.'
+    if has_old_keys(state):
+        return {
+            name[len(_OLD_PREFIX) :]: value
+            for name, value in state.items()
+            if name.startswith(_OLD_PREFIX)
+        }
     student = {
-        name[len(prefix) :]: value
+        name: value
         for name, value in state.items()
-        if name.startswith(prefix)
+        if not name.startswith(_DISTILLER_PREFIX)
     }
-    return student or state
+    return student if len(student) < len(state) else state
+
+
+def has_old_keys(state: Mapping[str, Any], prefix: str = '') -> bool:
+    """Whether the student of a state dict is a submodule.
+
+    Args:
+        state: Weights by name.
+        prefix: What stands in front of the whole model's keys.
+    """
+    return any(name.startswith(f'{prefix}{_OLD_PREFIX}') for name in state)
+
+
+def rename_old_keys(state: dict[str, Any], prefix: str = '') -> None:
+    """Give the student's weights their own names, and drop a teacher's.
+
+    Args:
+        state: Changed in place. One without old keys stays as it is.
+        prefix: What stands in front of the whole model's keys.
+    """
+    if not has_old_keys(state, prefix):
+        return
+    old = f'{prefix}{_OLD_PREFIX}'
+    for key in list(state):
+        if key.startswith(old):
+            state[f'{prefix}{key[len(old) :]}'] = state.pop(key)
+        elif key.startswith(f'{prefix}teacher.'):
+            del state[key]
 
 
 def load_weights(

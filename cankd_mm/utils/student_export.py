@@ -1,9 +1,13 @@
 """Gets the student out of a distillation checkpoint."""
 
+import logging
 from pathlib import Path
 
+from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
+from cankd_mm.checkpoint.config_text import ConfigTextError, text_of_config
 from cankd_mm.checkpoint.finite_weights import require_finite
 from cankd_mm.checkpoint.publishing import meta_of, require_other_file
 from cankd_mm.checkpoint.whole_file import save_whole
@@ -32,7 +36,9 @@ def student_path(checkpoint: str | Path) -> Path:
     return checkpoint.with_name(f'{checkpoint.stem}_student.pth')
 
 
-def export_student(checkpoint: str | Path, out: str | Path) -> Path:
+def export_student(
+    checkpoint: str | Path, out: str | Path, config_text: str | None = None
+) -> Path:
     """Writes the student of a distillation checkpoint to a file.
 
     The result is a plain mmdet or mmseg checkpoint: ``state_dict`` and
@@ -41,29 +47,51 @@ def export_student(checkpoint: str | Path, out: str | Path) -> Path:
 
     Args:
         checkpoint: What a run with ``FrozenTeacherDistill`` (or any of
-            MMRazor's algorithms with an ``architecture``) saved.
+            MMRazor's algorithms with an ``architecture``) saved. A plain
+            checkpoint is a student's already, and only its optimizer goes.
         out: The file to write. It appears whole or not at all.
+        config_text: The plain student's config, from which inferencers build
+            the model.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: The file is no checkpoint or damaged, holds no student or
-            one whose weights are not finite, or is ``out``.
+        ValueError: The file is no checkpoint or damaged, holds weights that
+            are not finite, or is ``out``.
         OSError: ``out`` cannot be written.
     """
     require_other_file(find_checkpoint(str(checkpoint), 'checkpoint'), out)
     content = read_checkpoint(str(checkpoint), 'checkpoint')
     state = weights_of(content, str(checkpoint), 'checkpoint')
     student = student_state_dict(state)
-    if student is state:
-        raise ValueError(
-            f'checkpoint={str(checkpoint)!r} holds no student: no key starts '
-            "with 'architecture.'. It may be a plain model already"
-        )
     require_finite(student, str(checkpoint), 'checkpoint')
     meta = meta_of(content)
     kept = {key: meta[key] for key in _META if key in meta}
+    if config_text is not None:
+        kept['cfg'] = config_text
     save_whole(dict(state_dict=student, meta=kept), out)
     return Path(out)
+
+
+def student_config_text(cfg: Config) -> str | None:
+    """Write the plain student's config as text, for the meta information.
+
+    Args:
+        cfg: Of a distillation, or the plain student's.
+
+    Returns:
+        The text; None, with a warning, where the config is more than data.
+    """
+    if is_distillation(cfg):
+        cfg = plain_student_config(cfg)
+    try:
+        return text_of_config(cfg)
+    except ConfigTextError as error:
+        print_log(
+            f'The file of the student holds no config: {error}',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None
 
 
 def check_student(config: str | Path, student: str | Path) -> LoadReport:

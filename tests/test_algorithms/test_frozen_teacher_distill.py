@@ -540,10 +540,18 @@ def test_checkpoint_holds_no_teacher_and_loads_strictly(tmp_path):
     assert _hash(twin.teacher) == teacher
 
 
+def _as_submodule(state: dict) -> dict:
+    """The keys of MMRazor's algorithms."""
+    return {
+        f'{"" if "distiller." in name else "architecture."}{name}': value
+        for name, value in state.items()
+    }
+
+
 def test_teacher_of_a_foreign_checkpoint_is_ignored():
     model = _build(tiny_models.retinanet_pair())
     teacher = _hash(model.teacher)
-    state = model.state_dict()
+    state = _as_submodule(model.state_dict())
     for name, value in model.teacher.state_dict().items():
         state[f'teacher.{name}'] = value + 1
     model.load_state_dict(state, strict=True)
@@ -562,13 +570,7 @@ def test_plain_student_is_loaded_as_it_is():
 def test_checkpoint_of_a_student_that_was_a_submodule_is_loaded():
     model = _build(tiny_models.retinanet_pair())
     source = _build(tiny_models.retinanet_pair(), seed=7)
-    state = {
-        name
-        if name.startswith('distiller.')
-        else f'architecture.{name}': value
-        for name, value in source.state_dict().items()
-    }
-    model.load_state_dict(state, strict=True)
+    model.load_state_dict(_as_submodule(source.state_dict()), strict=True)
     for name, value in model.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
 

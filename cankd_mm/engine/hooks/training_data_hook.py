@@ -167,9 +167,13 @@ def _ignored_by(model: Any) -> tuple[set[int], set[int] | None]:
         trained model ignores; None in place of the latter without such heads.
     """
     model = unwrapped_model(model)
-    # Of a distillation, the student.
     model = getattr(model, 'architecture', model)
-    modules = list(model.modules()) if hasattr(model, 'modules') else []
+    modules = [
+        module
+        for name, module in getattr(model, 'named_modules', dict().items)()
+        # Of a distillation, the student.
+        if not name.startswith('distiller')
+    ]
     found = [
         (module, module.ignore_index)
         for module in modules
