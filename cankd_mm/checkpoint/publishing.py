@@ -79,9 +79,9 @@ def publish_checkpoint(
     weights = student_state_dict(state)
     left_out: Counter = Counter()
     if weights is not state:
-        kept = {*weights, *(f'architecture.{name}' for name in weights)}
+        own = {*weights, *(f'architecture.{name}' for name in weights)}
         left_out.update(
-            name.partition('.')[0] for name in state if name not in kept
+            name.partition('.')[0] for name in state if name not in own
         )
     require_finite(weights, checkpoint, key)
     kept = {}

@@ -41,9 +41,9 @@ def test_checkpoints_by_epoch_the_best_and_the_removed(tmp_path):
 def test_unchanged_best_checkpoint_is_exported_once(tmp_path, monkeypatch):
     exported = []
 
-    def export(checkpoint, student):
+    def export(checkpoint, student, text):
         exported.append(checkpoint.name)
-        return export_student(checkpoint, student)
+        return export_student(checkpoint, student, text)
 
     monkeypatch.setattr(student_checkpoint_hook, 'export_student', export)
     toy_runner(
@@ -109,7 +109,7 @@ def test_student_of_an_earlier_run_goes_with_its_checkpoint(tmp_path):
 def test_student_that_cannot_be_written_does_not_stop_training(
     tmp_path, monkeypatch, logged
 ):
-    def export(checkpoint, student):
+    def export(checkpoint, student, text):
         raise OSError(28, f'{student} was not written: no space')
 
     monkeypatch.setattr(student_checkpoint_hook, 'export_student', export)

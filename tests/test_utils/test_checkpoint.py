@@ -215,4 +215,6 @@ def test_paths_of_pathlib_are_read(tmp_path):
 def test_student_is_told_from_teacher_and_distiller():
     state = {'architecture.a': 1, 'teacher.a': 2, 'distiller.b': 3}
     assert student_state_dict(state) == {'a': 1}
-    assert student_state_dict({'a': 1}) == {'a': 1}
+    assert student_state_dict({'a': 1, 'distiller.b': 3}) == {'a': 1}
+    plain = {'a': 1}
+    assert student_state_dict(plain) is plain

@@ -4,6 +4,8 @@ import errno
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
 from cankd_mm.utils.student_export import (
     check_student,
@@ -44,19 +46,32 @@ def test_exported_weights_equal_the_students(checkpoint):
     content = torch.load(out, weights_only=True)
     assert content.keys() == {'state_dict', 'meta'}
     assert content['meta'] == dict(epoch=1, dataset_meta=dict(classes=('a',)))
-    expected = model.student.state_dict()
+    expected = tiny_models.student_state(model)
     assert content['state_dict'].keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(content['state_dict'][name], value)
     assert check_student(config, out).coverage == 1
 
 
-def test_plain_checkpoint_is_refused(tmp_path):
+@pytest.mark.parametrize('prefix', ['', 'architecture.'])
+def test_students_of_either_layout_are_exported(prefix, tmp_path):
     path = tmp_path / 'plain.pth'
-    torch.save(dict(state_dict=dict(weight=torch.zeros(1))), path)
-    with pytest.raises(ValueError, match='holds no student'):
-        export_student(path, tmp_path / 'out.pth')
-    assert not (tmp_path / 'out.pth').exists()
+    state = {f'{prefix}weight': torch.zeros(1)}
+    torch.save(dict(state_dict=state, optimizer={}), path)
+    out = export_student(path, tmp_path / 'out.pth')
+    assert torch.load(out)['state_dict'].keys() == {'weight'}
+    assert 'optimizer' not in torch.load(out)
+
+
+def test_config_of_the_plain_student_builds_it(checkpoint):
+    path, config, _ = checkpoint
+    run_tool('export_student.py', config, path)
+    meta = torch.load(student_path(path))['meta']
+    cfg = Config.fromstring(meta['cfg'], '.py')
+    assert cfg.model.type == 'RetinaNet' and 'architecture' not in cfg.model
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    model.load_state_dict(torch.load(student_path(path))['state_dict'])
 
 
 def test_the_checkpoint_itself_is_never_overwritten(checkpoint):
@@ -91,7 +106,7 @@ def test_failed_write_leaves_the_former_file(checkpoint, monkeypatch):
 def test_student_that_is_not_finite_is_refused(checkpoint, tmp_path):
     path, _, _ = checkpoint
     content = torch.load(path)
-    name = 'module.architecture.backbone.conv1.weight'
+    name = 'module.backbone.conv1.weight'
     content['state_dict'][name].view(-1)[:2] = torch.inf
     torch.save(content, path)
     with pytest.raises(ValueError, match=r'backbone.conv1.weight \(2 inf of'):
