@@ -70,10 +70,24 @@ def raw_record(distiller: ConfigurableDistiller, record: dict) -> Any:
     Args:
         distiller: Its recorders are filled.
         record: An argument's entry in ``loss_forward_mappings``.
+
+    Raises:
+        ValueError: The record has no level ``data_idx``.
     """
-    return distiller.get_record(
-        **{k: v for k, v in record.items() if not k.startswith('connector')}
-    )
+    plain = {k: v for k, v in record.items() if not k.startswith('connector')}
+    try:
+        return distiller.get_record(**plain)
+    except AssertionError as error:
+        role = 'student' if record['from_student'] else 'teacher'
+        recorders = getattr(distiller, f'{role}_recorders')
+        recorder = recorders.get_recorder(record['recorder'])
+        found = [shapes(value) for value in recorder.data_buffer]
+        raise ValueError(
+            f'model.distiller.{role}_recorders.{record["recorder"]}.source='
+            f'{recorder.source!r} returns {", ".join(found)}: {error} Set '
+            'data_idx in loss_forward_mappings to the index of a level that '
+            'is there, or leave it out for a single tensor'
+        ) from error
 
 
 def optional_arguments(loss: nn.Module) -> set[str]:
@@ -118,9 +132,9 @@ def _require_record(
         raise ValueError(
             f'model.distiller.{role}_recorders.{record["recorder"]}.source='
             f'{recorder.source!r} has {count} records {when}, and '
-            f'loss_forward_mappings.{argument} uses record_idx={index}. Record '
-            f'a module that the {role} calls so often, or choose a record_idx '
-            f'below the count'
+            f'loss_forward_mappings.{argument} uses record_idx={index}. '
+            f'Record a module that the {role} calls so often, or choose a '
+            'record_idx below the count'
         )
 
 

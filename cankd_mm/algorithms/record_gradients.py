@@ -27,7 +27,9 @@ def check_gradients(distiller: ConfigurableDistiller) -> None:
             distiller.student_recorders.get_recorder(recorder)
             for recorder in sorted(recorders)
         ]
-        if 'loss' not in name or not records:
+        # That a record is missing is the loss's own error.
+        is_recorded = all(recorder.data_buffer for recorder in records)
+        if 'loss' not in name or not records or not is_recorded:
             continue
         if not any(
             tensor.requires_grad
