@@ -6,6 +6,7 @@ from cankd_mm.engine.hooks.non_finite_loss_hook import (
 )
 from cankd_mm.engine.hooks.training_data_hook import TrainingDataHook
 from cankd_mm.engine.local_backward_hook import LocalBackwardHook
+from cankd_mm.engine.optimizers.distiller_groups import separate_distillers
 from cankd_mm.engine.student_checkpoint_hook import StudentCheckpointHook
 
 __all__ = [
@@ -15,3 +16,5 @@ __all__ = [
     'StudentCheckpointHook',
     'TrainingDataHook',
 ]
+
+separate_distillers()
