@@ -70,10 +70,10 @@ def _check_layout(model: Distilled, state: dict, source: str) -> None:
         raise ValueError(
             f"{source}: found a student under 'architecture.', as MMRazor's "
             'algorithms and earlier versions of this package save it; '
-            "expected the student's own keys. The optimizer of that training counted "
-            "the teacher's parameters, and this one does not, so its state "
-            f'cannot be taken over. {remedy}, or finish that training with '
-            'the version that began it'
+            "expected the student's own keys. The optimizer of that training "
+            "counted the teacher's parameters, and this one does not, so its "
+            f'state cannot be taken over. {remedy}, or finish that training '
+            'with the version that began it'
         )
     expected = [
         key for key in model.state_dict() if key.startswith('distiller.')
