@@ -1,0 +1,64 @@
+"""Options of the runner that name modules find the student's."""
+
+import pytest
+import torch
+from mmengine.model import convert_sync_batchnorm
+from mmrazor.registry import MODELS
+from torch import nn
+
+from tests import tiny_models
+from tests.tried_components import train
+
+OPTIONS = {
+    'efficient_conv_bn_eval': dict(
+        options=dict(efficient_conv_bn_eval=['backbone'])
+    ),
+    'activation_checkpointing': dict(
+        options=dict(activation_checkpointing=['backbone.layer1'])
+    ),
+    'compile': dict(options=dict(compile=dict(backend='eager'))),
+    'ema_buffers': dict(hooks=[dict(type='EMAHook', update_buffers=True)]),
+}
+
+
+@pytest.mark.parametrize('option', OPTIONS)
+def test_a_weight_of_0_is_plain_training(option):
+    plain, distilled = (
+        train(config, tiny_models.detection_batch, **OPTIONS[option])
+        for config in (
+            tiny_models.retinanet(),
+            tiny_models.retinanet_pair(distill_weight=0.0),
+        )
+    )
+    assert plain.saved.keys() == distilled.saved.keys()
+    for name, value in plain.saved.items():
+        assert torch.equal(value, distilled.saved[name]), name
+
+
+@pytest.mark.parametrize('option', OPTIONS)
+def test_a_teacher_trains_with_it(option):
+    runner = train(
+        tiny_models.retinanet_pair(),
+        tiny_models.detection_batch,
+        **OPTIONS[option],
+    )
+    loss = runner.message_hub.get_scalar(
+        'train/distill.loss_distill'
+    ).current()
+    assert 0 < loss < float('inf')
+
+
+def test_sync_bn_leaves_the_norms_of_the_losses():
+    model = MODELS.build(tiny_models.retinanet_pair())
+    before = dict(model.distiller.named_modules())
+    model = convert_sync_batchnorm(model, 'torch').train()
+    assert isinstance(model.backbone.bn1, nn.SyncBatchNorm)
+    norms = {
+        name: module
+        for name, module in model.distiller.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    }
+    assert norms
+    for name, norm in norms.items():
+        assert norm is before[name]
+        assert type(norm) is nn.BatchNorm2d
