@@ -51,7 +51,9 @@ class Batch(torch.utils.data.Dataset):
 
     def __init__(self, batch: Callable[[], dict]) -> None:
         batch = batch()
-        self.samples = list(zip(batch['inputs'], batch['data_samples']))
+        self.samples = list(
+            zip(batch['inputs'], batch['data_samples'], strict=True)
+        )
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -204,7 +206,7 @@ class TinyConvNeXt(nn.Module):
         before = (3, *widths[:-1])
         self.downsample_layers = nn.ModuleList(
             nn.Conv2d(i, o, 4 if i == 3 else 2, 4 if i == 3 else 2)
-            for i, o in zip(before, widths)
+            for i, o in zip(before, widths, strict=True)
         )
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv2d(o, o, 3, padding=1)) for o in widths
@@ -213,7 +215,9 @@ class TinyConvNeXt(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the features of the four stages."""
         features = []
-        for down, stage in zip(self.downsample_layers, self.stages):
+        for down, stage in zip(
+            self.downsample_layers, self.stages, strict=True
+        ):
             x = stage(down(x))
             features.append(x)
         return tuple(features)
