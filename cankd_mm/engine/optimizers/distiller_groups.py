@@ -1,6 +1,6 @@
 """Keeps the distiller's parameters apart from the student's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -72,30 +72,35 @@ class DistillerGroups:
             return self.constructor(model)
         with student.plain():
             wrapper = self.constructor(model)
-        parameters = [
-            p for p in student.distiller.parameters() if p.requires_grad
-        ]
+        parameters = {
+            name: parameter
+            for name, parameter in student.named_parameters()
+            if name.startswith('distiller.') and parameter.requires_grad
+        }
         if parameters:
             self._add(parameters, wrapper)
         return wrapper
 
     def _add(
         self,
-        parameters: list[nn.Parameter],
+        parameters: Mapping[str, nn.Parameter],
         wrapper: OptimWrapper | OptimWrapperDict,
     ) -> None:
         if isinstance(wrapper, OptimWrapperDict):
             wrapper = next(iter(wrapper.values()))
-        defaults = wrapper.optimizer.defaults
-        group: dict[str, Any] = dict(params=parameters)
+        optimizer = wrapper.optimizer
+        group: dict[str, Any] = dict(params=list(parameters.values()))
+        # With names in all groups or in none.
+        if 'param_names' in optimizer.param_groups[0]:
+            group['param_names'] = list(parameters)
         for key, factor in (
             ('lr', self.lr_mult),
             ('weight_decay', self.decay_mult),
         ):
-            if defaults.get(key) is not None:
-                group[key] = defaults[key] * factor
-        wrapper.optimizer.add_param_group(group)
-        clip_separately(wrapper, parameters)
+            if optimizer.defaults.get(key) is not None:
+                group[key] = optimizer.defaults[key] * factor
+        optimizer.add_param_group(group)
+        clip_separately(wrapper, group['params'])
 
 
 def _build_constructor(
