@@ -19,6 +19,8 @@ DATA = {
     'mmdet': ROOT / 'configs/_base_/datasets/digits_detection.py',
     'mmseg': ROOT / 'configs/_base_/datasets/digits_segmentation.py',
 }
+# SyncBN needs GPUs where several processes train.
+NORM = "norm_cfg=dict(type='BN', requires_grad=True)"
 RECIPES = {
     # Layers, neck and head of another width: the teacher is not used.
     'RetinaNet': (
@@ -51,11 +53,13 @@ optim_wrapper = dict(
     'RTMDet': (
         'mmdet',
         'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
-        """
+        f"""
 model = dict(
-    backbone=dict(widen_factor=0.125, init_cfg=None),
-    neck=dict(in_channels=[32, 64, 128], out_channels=16),
-    bbox_head=dict(num_classes=10, in_channels=16, feat_channels=16))
+    use_syncbn=False,
+    backbone=dict(widen_factor=0.125, init_cfg=None, {NORM}),
+    neck=dict(in_channels=[32, 64, 128], out_channels=16, {NORM}),
+    bbox_head=dict(
+        num_classes=10, in_channels=16, feat_channels=16, {NORM}))
 custom_hooks = [
     dict(
         type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002,
@@ -73,30 +77,31 @@ custom_hooks = [
     'SegFormer': (
         'mmseg',
         'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
-        """
+        f"""
 model = dict(
     data_preprocessor=dict(size=(96, 96)),
     backbone=dict(
         embed_dims=8, num_layers=[1, 1, 1, 1], init_cfg=None),
     decode_head=dict(
-        in_channels=[8, 16, 40, 64], channels=16, num_classes=11))
+        in_channels=[8, 16, 40, 64], channels=16, num_classes=11, {NORM}))
 """,
     ),
     'layer decay': (
         'mmseg',
         'mmseg::beit/beit-base_upernet_8xb2-160k_ade20k-640x640.py',
-        """
+        f"""
 model = dict(
     data_preprocessor=dict(size=(96, 96)),
     pretrained=None,
     backbone=dict(
         img_size=(96, 96), embed_dims=16, num_layers=4, num_heads=2,
         out_indices=(0, 1, 2, 3), init_cfg=None),
-    neck=dict(embed_dim=16),
+    neck=dict(embed_dim=16, {NORM}),
     decode_head=dict(
         in_channels=[16, 16, 16, 16], channels=16, num_classes=11,
-        pool_scales=(2, 3)),
-    auxiliary_head=dict(in_channels=16, channels=16, num_classes=11),
+        pool_scales=(2, 3), {NORM}),
+    auxiliary_head=dict(
+        in_channels=16, channels=16, num_classes=11, {NORM}),
     test_cfg=dict(_delete_=True, mode='whole'))
 optim_wrapper = dict(paramwise_cfg=dict(num_layers=4, layer_decay_rate=0.5))
 """,
