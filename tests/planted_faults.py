@@ -349,9 +349,9 @@ PLANTS = {
         'tests/test_connectors/test_bad_features.py -k outputs',
     ),
     'steps: hooks on the modules stay': Plant(
-        'cankd_mm/algorithms/watched_records.py',
-        '                handle.remove()\n',
-        '                pass\n',
+        'cankd_mm/algorithms/records.py',
+        '        stack.callback(handle.remove)\n',
+        '',
         'tests/test_reliability/test_long_run.py -k held',
     ),
     'data: no box is no error': Plant(

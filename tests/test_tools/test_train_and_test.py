@@ -67,7 +67,7 @@ def test_checkpoint_holds_student_and_distiller_and_no_teacher(distilled):
     work_dir, _ = distilled
     checkpoint = torch.load(work_dir / 'epoch_1.pth', weights_only=False)
     roots = {key.split('.')[0] for key in checkpoint['state_dict']}
-    assert roots == {'architecture', 'distiller'}
+    assert roots == {'backbone', 'neck', 'bbox_head', 'distiller'}
 
 
 @pytest.mark.parametrize('config', [DISTILLATION, PLAIN])
