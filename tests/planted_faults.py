@@ -301,9 +301,9 @@ PLANTS = {
         'tests/test_engine/test_non_finite_loss_hook.py',
     ),
     'off: weight 0 multiplies by 0': Plant(
-        'cankd_mm/algorithms/frozen_teacher_distill.py',
-        '        if not self.distills:\n            return {\n',
-        '        if False:\n            return {\n',
+        'cankd_mm/algorithms/distilled.py',
+        '        if not self.distills:\n            losses',
+        '        if False:\n            losses',
         'tests/test_algorithms/test_distillation_off.py',
     ),
     'losses: NaN is a finite loss': Plant(
@@ -348,6 +348,45 @@ PLANTS = {
         '',
         'tests/test_connectors/test_bad_features.py -k outputs',
     ),
+    'mathematics: the teacher of LAKD gets a gradient': Plant(
+        'cankd_mm/losses/lakd_loss.py',
+        't.detach()',
+        't',
+        'tests/test_losses/test_lakd_loss.py -k teacher_gets',
+    ),
+    'mathematics: LAKD projects in half precision': Plant(
+        'cankd_mm/losses/lakd_loss.py',
+        '            with no_autocast(s):\n',
+        '            if True:\n',
+        'tests/test_losses/test_lakd_loss.py -k of_a_projection',
+    ),
+    'mathematics: LAKD sees no small activations': Plant(
+        'cankd_mm/functional/lakd.py',
+        '_EPS = 1e-6',
+        '_EPS = 1e-2',
+        'tests/test_losses/test_lakd_loss.py -k size_of_the_activations',
+    ),
+    'mathematics: a model catches the end of a forward': Plant(
+        'cankd_mm/algorithms/recorded_forward.py',
+        '(BaseException)',
+        '(Exception)',
+        'tests/test_algorithms/test_recorded_forward.py',
+    ),
+    **{
+        f'mathematics: second derivatives of {name} are wrong': Plant(
+            f'cankd_mm/functional/{name}.py',
+            '    @first_derivatives_only\n',
+            '',
+            'tests/test_functional/test_first_derivatives.py',
+        )
+        for name in (
+            'cankd',
+            'channel_sums',
+            'covariances',
+            'pooled_projection',
+            'residual_error',
+        )
+    },
     'steps: hooks on the modules stay': Plant(
         'cankd_mm/algorithms/records.py',
         '        stack.callback(handle.remove)\n',

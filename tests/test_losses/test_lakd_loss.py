@@ -111,9 +111,11 @@ def test_projection_serves_the_features_and_not_the_attention():
     )
 
 
-def test_teacher_gets_no_gradient():
-    s, t = (x.requires_grad_() for x in _maps((2, 4, 8, 8), (2, 4, 8, 8)))
-    LAKDLoss(4, 4)(s, t).backward()
+@pytest.mark.parametrize('mode', ['match', 'weight'])
+@pytest.mark.parametrize('shape', [(2, 4, 8, 8), (2, 6, 8, 8), (2, 4, 6, 6)])
+def test_teacher_gets_no_gradient(shape, mode):
+    s, t = (x.requires_grad_() for x in _maps((2, 4, 8, 8), shape))
+    LAKDLoss(4, shape[1], mode=mode).double()(s, t).backward()
     assert s.grad.abs().sum() > 0
     assert t.grad is None
 
@@ -134,6 +136,41 @@ def test_autocast_does_not_lower_the_precision():
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(loss(s, t), exact)
         assert loss(s.bfloat16(), t.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize('mode', ['match', 'weight'])
+def test_autocast_does_not_lower_the_precision_of_a_projection(mode):
+    s, t = (x.float() for x in _maps((2, 16, 8, 8), (2, 24, 8, 8)))
+    s.requires_grad_()
+    loss = LAKDLoss(16, 24, mode=mode)
+    inputs = [s, *loss.parameters()]
+    exact = loss(s, t)
+    expected = torch.autograd.grad(exact, inputs)
+    with torch.autocast('cpu', torch.bfloat16):
+        value = loss(s, t)
+    assert torch.equal(value, exact)
+    for found, gradient in zip(
+        torch.autograd.grad(value, inputs), expected, strict=True
+    ):
+        assert torch.equal(found, gradient)
+
+
+@pytest.mark.parametrize('scale', [1e-3, 1e3])
+@pytest.mark.parametrize('shape', [(2, 4, 8, 8), (2, 4, 6, 6), (2, 6, 8, 8)])
+def test_attention_does_not_depend_on_the_size_of_the_activations(
+    shape, scale
+):
+    s, t = _maps((2, 4, 8, 8), shape)
+    loss = LAKDLoss(4, shape[1], feature_weight=0.0).double()
+    torch.testing.assert_close(
+        loss(scale * s, scale * t), loss(s, t), rtol=1e-10, atol=0
+    )
+    torch.testing.assert_close(
+        spatial_weights(scale * t, (4, 4)),
+        spatial_weights(t, (4, 4)),
+        rtol=1e-10,
+        atol=0,
+    )
 
 
 def test_half_precision_sums_of_many_channels_do_not_overflow():
