@@ -1,7 +1,7 @@
 """Registers the package's components in the OpenMMLab registries.
 
 Losses and hooks are cheap to import and are registered at once. What drags
-whole task libraries in (algorithms and connectors need ``mmrazor.models``,
+whole task libraries in (algorithms, connectors and loops need MMRazor's,
 data sets need mmdet or mmseg) is imported by its registry at the first
 look-up.
 """
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 _LAZY = (
     ('mmrazor.registry', 'MODELS', 'cankd_mm.algorithms'),
     ('mmrazor.registry', 'MODELS', 'cankd_mm.connectors'),
+    ('mmrazor.registry', 'LOOPS', 'cankd_mm.engine.runner.mmrazor_loops'),
     ('mmdet.registry', 'DATASETS', 'cankd_mm.datasets.digits_detection'),
     ('mmseg.registry', 'DATASETS', 'cankd_mm.datasets.digits_segmentation'),
 )

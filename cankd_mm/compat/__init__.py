@@ -14,7 +14,6 @@ from cankd_mm.compat import (
     checkpoint_resume,
     checkpoint_saving,
     config_scopes,
-    distill_val_loop,
     mmcv_ops,
     mmrazor_cfg_path,
     mmrazor_quantization,
@@ -33,7 +32,6 @@ _WORKAROUNDS = (
     checkpoint_resume,
     checkpoint_saving,
     mmrazor_cfg_path,
-    distill_val_loop,
 )
 _applied: list[str] = []
 

@@ -10,6 +10,8 @@ is, which is the teacher's and never changes.
 Upstream: "TODO: remove hard code after mmcls add data_preprocessor" in the
 loop itself.
 Probe: whether the loop replaces the teacher's preprocessor.
+Applied when loops are first looked up
+(:mod:`cankd_mm.engine.runner.mmrazor_loops`), since the import is heavy.
 Delete when a release of MMRazor leaves the teacher's preprocessor alone.
 """
 

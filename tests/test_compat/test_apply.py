@@ -71,11 +71,6 @@ def save(self, runner, step, meta):
 CheckpointHook.before_train = before_train
 CheckpointHook._save_checkpoint_with_step = save
 
-from types import ModuleType
-engine = ModuleType('mmrazor.engine')
-engine.SingleTeacherDistillValLoop = lambda *args: None
-sys.modules['mmrazor.engine'] = engine
-
 {damage}
 import cankd_mm
 from cankd_mm import compat

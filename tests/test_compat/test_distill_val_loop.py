@@ -24,7 +24,8 @@ LOOP = 'mmrazor.SingleTeacherDistillValLoop'
 TEACHER_MAP = 0.84
 
 
-def test_not_needed_twice():
+def test_not_needed_once_loops_are_looked_up():
+    LOOPS.get('SingleTeacherDistillValLoop')
     assert not distill_val_loop.needed()
 
 

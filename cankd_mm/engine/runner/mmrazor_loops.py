@@ -1,0 +1,10 @@
+"""Mends MMRazor's validation loop when loops are first looked up.
+
+Not when this package is imported, since MMRazor's loops import all of the
+task libraries.
+"""
+
+from cankd_mm.compat import distill_val_loop
+
+if distill_val_loop.needed():
+    distill_val_loop.apply()
