@@ -201,7 +201,7 @@ def test_config_paths_and_the_hub_work_from_a_wheel(wheel, tmp_path):
     with script.open('a') as file:
         file.write(USE_THE_WHEEL)
     output = run(sys.executable, script, site, PYTHONPATH=str(site))
-    assert 'built: FrozenTeacherDistill' in output
+    assert 'built: Distilled' in output
 
 
 def test_an_editable_install_links_configs_and_tools(checkout, tmp_path):

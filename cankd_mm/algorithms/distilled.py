@@ -135,6 +135,30 @@ class Distilled:
 
     # ----------------------------------------------------------------- train
 
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Run the student; in mode 'loss', with its teacher.
+
+        Args:
+            inputs: Images as the student's preprocessor returns them.
+            data_samples: Their annotations.
+            mode: 'tensor', 'predict' or 'loss'.
+
+        Shape:
+            - inputs: (B, C, H, W)
+        """
+        if mode == 'loss' and not hasattr(super(), 'loss'):
+            return self.loss(inputs, data_samples)
+        return super().forward(inputs, data_samples, mode=mode)
+
+    def _task_losses(self, inputs: Tensor, data_samples: Any) -> dict:
+        """The student's own losses."""
+        if hasattr(super(), 'loss'):
+            return super().loss(inputs, data_samples)
+        # It computes them in `forward`, as MMEngine's examples do.
+        return super().forward(inputs, data_samples, mode='loss')
+
     def loss(
         self,
         inputs: Tensor,
@@ -164,7 +188,7 @@ class Distilled:
             ValueError: A loss does not fit its features.
         """
         if not self.distills:
-            losses = super().loss(inputs, data_samples)
+            losses = self._task_losses(inputs, data_samples)
             return {**losses, **add_prefix(self._zero_losses(), 'distill')}
         if self._teacher_fault:
             raise TeacherFault(self._teacher_fault)
@@ -177,7 +201,7 @@ class Distilled:
                     self._run_teacher(inputs, data_samples)
                 distiller.set_deliveries_override(True)
                 with self._student_records.of(self), distiller.deliveries:
-                    losses = super().loss(inputs, data_samples)
+                    losses = self._task_losses(inputs, data_samples)
                 distill_losses = self._distill_losses()
         finally:
             self._forget_records()
@@ -262,10 +286,4 @@ def _check_student(student: BaseModel) -> None:
             f'model.architecture: a {type(student).__name__} has '
             f'{", ".join(taken)} of its own, and a distilled student needs '
             'these names. Distil a model without a teacher inside'
-        )
-    if not hasattr(student, 'loss'):
-        raise ValueError(
-            f'model.architecture: a {type(student).__name__} has no method '
-            '`loss(inputs, data_samples)`, to which the distill losses are '
-            'added. Move what its `forward` does in mode "loss" there'
         )

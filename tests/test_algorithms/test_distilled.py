@@ -123,8 +123,14 @@ def test_norms_of_the_losses_stay_as_the_config_says():
 class Inline(BaseModel):
     """Computes its loss in ``forward``."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # As the stem of the teacher.
+        self.part = nn.Conv2d(3, 16, 7, stride=2, padding=3)
+
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        return dict(loss=inputs.mean())
+        out = self.part(inputs)
+        return dict(loss=out.mean()) if mode == 'loss' else out
 
 
 class Occupied(Inline):
@@ -136,14 +142,22 @@ class Occupied(Inline):
         return dict(loss=inputs.mean())
 
 
-@pytest.mark.parametrize(
-    'student, message',
-    [(Inline, 'no method `loss'), (Occupied, 'has teacher of its own')],
-)
-def test_students_that_cannot_be_extended_are_refused(student, message):
+def test_student_with_a_teacher_of_its_own_is_refused():
     config = tiny_models.retinanet_pair()
-    with pytest.raises(ValueError, match=message):
-        MODELS.build({**config, 'architecture': student()})
+    with pytest.raises(ValueError, match='has teacher of its own'):
+        MODELS.build({**config, 'architecture': Occupied()})
+
+
+def test_student_that_computes_its_loss_in_forward_is_distilled():
+    student = Inline()
+    config = tiny_models.retinanet_pair(loss=dict(type='mmrazor.L2Loss'))
+    config.distiller.student_recorders.features.source = 'part'
+    config.distiller.teacher_recorders.features.source = 'backbone.conv1'
+    model = MODELS.build({**config, 'architecture': student}).train()
+    data = model.data_preprocessor(tiny_models.detection_batch(), True)
+    inputs = torch.stack(data['inputs']).float()
+    losses = model(inputs, None, mode='loss')
+    assert losses.keys() == {'loss', 'distill.loss_distill'}
 
 
 def test_a_distilled_student_is_not_distilled_again():
