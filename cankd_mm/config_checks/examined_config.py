@@ -13,6 +13,7 @@ from cankd_mm.config_checks.meta_model import (
     meta_model,
     recorded_shapes,
 )
+from cankd_mm.utils.distillation_config import extends_student
 from cankd_mm.utils.model_config import model_config_from_file
 
 ROLES = ('student', 'teacher')
@@ -96,16 +97,7 @@ class ExaminedConfig:
     @cached_property
     def is_frozen_teacher(self) -> bool:
         """Whether ``FrozenTeacherDistill`` or its kin train the student."""
-        from mmrazor.registry import MODELS
-
-        from cankd_mm.algorithms import FrozenTeacherDistill
-
-        if not self.is_distillation:
-            return False
-        found = MODELS.get(self.algorithm)
-        return isinstance(found, type) and issubclass(
-            found, FrozenTeacherDistill
-        )
+        return self.is_distillation and extends_student(self.cfg)
 
     # --------------------------------------------------------------- models
 

@@ -12,12 +12,13 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     if teacher is None or student is None:
         return
     theirs = teacher.config.get('data_preprocessor')
-    # The runner gives the algorithm the config's own, past the student's.
-    ours = (
-        examined.model.get('data_preprocessor')
-        or examined.cfg.get('data_preprocessor')
-        or student.config.get('data_preprocessor')
+    given = examined.model.get(
+        'data_preprocessor', examined.cfg.get('data_preprocessor')
     )
+    ours = student.config.get('data_preprocessor') or given
+    if given and not examined.is_frozen_teacher:
+        # MMRazor's algorithms use it in place of the student's.
+        ours = given
     if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         return
     ours, theirs = _normalisation(ours), _normalisation(theirs)

@@ -27,6 +27,7 @@ from cankd_mm.config_checks.weights_file import (
     read_weights,
 )
 from cankd_mm.utils.checkpoint import (
+    has_old_keys,
     load_state,
     read_checkpoint,
     student_state_dict,
@@ -72,7 +73,8 @@ def _load_from(examined: ExaminedConfig) -> Iterator[Finding]:
         yield as_error(failure, key)
         return
     student = student_state_dict(state)
-    if examined.is_distillation and student is state:
+    is_submodule = examined.is_distillation and not examined.is_frozen_teacher
+    if is_submodule and not has_old_keys(state):
         yield error(
             key,
             f'{path!r} holds a plain model, and nothing of it reaches the '
@@ -83,7 +85,7 @@ def _load_from(examined: ExaminedConfig) -> Iterator[Finding]:
             '(--student-ckpt) instead of load_from',
         )
         return
-    if not examined.is_distillation and student is not state:
+    if not examined.is_distillation and has_old_keys(state):
         yield error(
             key,
             f'{path!r} holds a distillation, and nothing of it reaches the '

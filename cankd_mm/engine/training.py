@@ -7,9 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmrazor.registry import MODELS
 
-from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.config_checks import check_config
 from cankd_mm.config_checks.report import log_findings, require_no_error
 from cankd_mm.config_checks.weights_file import require_load_from
@@ -25,7 +23,10 @@ from cankd_mm.engine.runner.resume import (
 from cankd_mm.engine.training_data import require_training_data
 from cankd_mm.utils.checkpoint import find_checkpoint
 from cankd_mm.utils.command_line import build_runner, rank, world_size
-from cankd_mm.utils.distillation_config import is_distillation
+from cankd_mm.utils.distillation_config import (
+    extends_student,
+    is_distillation,
+)
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,7 @@ def _set_checkpoint(cfg: Config, key: str, value: str) -> None:
             'Start a plain model from weights with --cfg-options load_from=...'
         )
     kind = cfg.model.get('type')
-    algorithm = MODELS.get(kind) if isinstance(kind, str) else kind
-    is_ours = isinstance(algorithm, type) and issubclass(
-        algorithm, FrozenTeacherDistill
-    )
-    if key == 'student_ckpt' and not is_ours:
+    if key == 'student_ckpt' and not extends_student(cfg):
         raise ValueError(
             f'{flag}={value}: model.type={kind!r} does not '
             "know it. Use type='mmrazor.FrozenTeacherDistill'"

@@ -23,6 +23,21 @@ def is_distillation(cfg: Config) -> bool:
     return 'architecture' in cfg.get('model', {})
 
 
+def extends_student(cfg: Config) -> bool:
+    """Whether the model of a config is a student that is extended.
+
+    MMRazor's algorithms hold the student as a submodule instead.
+    """
+    from mmrazor.registry import MODELS
+
+    # It imports the task libraries.
+    from cankd_mm.algorithms import FrozenTeacherDistill
+
+    kind = cfg.get('model', {}).get('type')
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(found, type) and issubclass(found, FrozenTeacherDistill)
+
+
 def plain_student_config(cfg: Config) -> Config:
     """The config of the student alone, with the same data and evaluation.
 
@@ -40,7 +55,9 @@ def plain_student_config(cfg: Config) -> Config:
     if 'cfg_path' in student and 'type' not in student:
         student, scope = model_config_from_file(student, 'model.architecture')
     preprocessor = plain.model.get('data_preprocessor')
-    if preprocessor:
+    # MMRazor's algorithms use their own in place of the student's.
+    has_own = student.get('data_preprocessor') and extends_student(cfg)
+    if preprocessor and not has_own:
         student['data_preprocessor'] = preprocessor
     plain.model = student
     plain.default_scope = scope

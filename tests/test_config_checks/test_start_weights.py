@@ -137,9 +137,20 @@ def test_cached_address_is_read(lint, tmp_path, monkeypatch):
 
 def test_distillation_from_a_plain_student(lint, tmp_path, student_state):
     path = save(tmp_path / 'a.pth', student_state)
-    _, (finding,) = lint(f'load_from = {path!r}')
-    assert finding.startswith(f'error    load_from: {path!r} holds a plain ')
-    assert 'set model.student_ckpt (--student-ckpt) instead' in finding
+    assert lint(f'load_from = {path!r}', '--verbose') == (0, [])
+
+
+def test_algorithm_of_mmrazor_from_a_plain_student(
+    lint, tmp_path, student_state
+):
+    path = save(tmp_path / 'a.pth', student_state)
+    body = f"""
+load_from = {path!r}
+model = dict(type='mmrazor.SingleTeacherDistill')
+"""
+    _, findings = lint(body)
+    found = [line for line in findings if 'load_from' in line]
+    assert found[0].startswith(f'error    load_from: {path!r} holds a plain ')
 
 
 def test_distillation_from_a_distillation(lint, tmp_path, student_state):
@@ -152,6 +163,12 @@ def test_plain_model_from_a_distillation(lint, tmp_path, student_state):
     _, (finding,) = lint(f'load_from = {path!r}', base=PLAIN)
     assert finding.startswith('error    load_from: ')
     assert 'tools/export_student.py' in finding
+
+
+def test_plain_model_from_a_distilled_student(lint, tmp_path, student_state):
+    state = {**student_state, 'distiller.a': torch.ones(1)}
+    path = save(tmp_path / 'a.pth', state)
+    assert lint(f'load_from = {path!r}', base=PLAIN) == (0, [])
 
 
 def test_plain_model_from_its_own_weights(lint, tmp_path, student_state):
@@ -183,8 +200,6 @@ def test_student_ckpt_with_another_head_is_reported(
 @pytest.mark.parametrize('key', ['load_from', 'model.student_ckpt'])
 def test_weights_of_another_model(lint, tmp_path, student_state, key):
     state = {name: torch.zeros(3, 1, 2) for name in student_state}
-    if key == 'load_from':
-        state = distillation(state)
     path = save(tmp_path / 'a.pth', state)
     _, (finding, *_) = lint(KEYS[key].format(path=path))
     assert finding.startswith(f'error    {key}: ')
