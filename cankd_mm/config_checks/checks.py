@@ -12,6 +12,7 @@ from cankd_mm.config_checks import (
     model_files,
     normalisation,
     recorders,
+    schedules,
     start_weights,
     strides,
     student_checkpoint,
@@ -34,6 +35,7 @@ CHECKS = (
     strides.check,
     normalisation.check,
     batch_size.check,
+    schedules.check,
     evaluation.check,
     student_checkpoint.check,
 )

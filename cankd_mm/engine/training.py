@@ -14,6 +14,7 @@ from cankd_mm.config_checks.weights_file import require_load_from
 from cankd_mm.engine.hooks.non_finite_loss_hook import guard_losses
 from cankd_mm.engine.hooks.resumed_weights_hook import check_resumed_weights
 from cankd_mm.engine.hooks.training_data_hook import check_training_data
+from cankd_mm.engine.runner.learning_rate import scale_by_accumulated_images
 from cankd_mm.engine.runner.resume import (
     Note,
     agree_on_resume,
@@ -115,6 +116,7 @@ def training_runner(
     if options.check:
         check_training_data(runner)
     guard_losses(runner)
+    scale_by_accumulated_images(runner)
     return runner
 
 
