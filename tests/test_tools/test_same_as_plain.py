@@ -216,6 +216,9 @@ def test_no_line_of_the_log_is_about_frozen_parameters(tmp_path):
     log = fork_tool('train.py', pair, '--work-dir', tmp_path / 'run')
     # The recipe's rules are logged for each parameter of the student.
     assert 'paramwise_options' in log and 'distill.loss_x' in log
+    # The recipe has another one at its top level.
+    assert "The student's own data_preprocessor is used" in log
+    assert 'size ((96, 96), not (512, 512))' in log
     start = log[: log.index('(train)')]
     for word in ('requires_grad=False', 'is skipped', 'teacher.backbone'):
         assert word not in start, word
