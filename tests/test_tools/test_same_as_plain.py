@@ -21,28 +21,25 @@ DATA = {
 }
 # SyncBN needs GPUs where several processes train.
 NORM = "norm_cfg=dict(type='BN', requires_grad=True)"
+RETINANET = """
+model = dict(
+    backbone=dict(depth=18, base_channels=8, init_cfg=None),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    bbox_head=dict(
+        num_classes=10, in_channels=16, feat_channels=16, stacked_convs=1))
+"""
 RECIPES = {
     # Layers, neck and head of another width: the teacher is not used.
     'RetinaNet': (
         'mmdet',
         'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
-        """
-model = dict(
-    backbone=dict(depth=18, base_channels=8, init_cfg=None),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    bbox_head=dict(
-        num_classes=10, in_channels=16, feat_channels=16, stacked_convs=1))
-""",
+        RETINANET,
     ),
     'clipping at 0.1': (
         'mmdet',
         'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
-        """
-model = dict(
-    backbone=dict(depth=18, base_channels=8, init_cfg=None),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    bbox_head=dict(
-        num_classes=10, in_channels=16, feat_channels=16, stacked_convs=1))
+        RETINANET
+        + """
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
