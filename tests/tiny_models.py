@@ -297,13 +297,18 @@ def detection_batch(num_classes: int = 3, size: int = 64) -> dict:
     """Two images with boxes, as a data loader gives them."""
     from mmdet.testing import demo_mm_inputs
 
-    return demo_mm_inputs(
+    batch = demo_mm_inputs(
         2,
         image_shapes=[(3, size, size)] * 2,
         num_items=[3, 3],
         num_classes=num_classes,
         use_box_type=True,
     )
+    for sample in batch['data_samples']:
+        # A tuple, as MMDetection's pipelines give; torch.compile cannot
+        # trace the demo's array.
+        sample.set_metainfo(dict(scale_factor=(1.1, 1.2)))
+    return batch
 
 
 def segmentation_batch(num_classes: int = 4, size: int = 64) -> dict:

@@ -1,34 +1,33 @@
 """Every hook and optimizer constructor treats a distilled student alike."""
 
+from pathlib import Path
+
 import pytest
 
-from tests import tried_components as tried
+from tests.tried import constructors, hooks, table
+from tests.tried.runs import differences
+
+CASES = [*hooks.CASES, *constructors.CASES]
+EXCEPTIONS = {**hooks.EXCEPTIONS, **constructors.EXCEPTIONS}
 
 
-@pytest.mark.parametrize(
-    ('kind', 'known'),
-    [
-        ('HOOKS', [tried.HOOKS, tried.NO_HOOKS, tried.NOT_TRIED]),
-        (
-            'OPTIM_WRAPPER_CONSTRUCTORS',
-            [
-                tried.CONSTRUCTORS,
-                tried.NO_CONSTRUCTORS,
-                tried.CONSTRUCTORS_NOT_TRIED,
-            ],
-        ),
-    ],
-)
-def test_every_registered_component_is_classified_once(kind, known):
-    classified = [name for names in known for name in names]
-    assert sorted(classified) == sorted(tried.registered(kind))
+@pytest.mark.parametrize('kind', table.KINDS)
+def test_every_registered_component_is_classified_once(kind):
+    tried = table.KINDS[kind]
+    classified = [case.name for case in tried.CASES] + list(tried.EXCEPTIONS)
+    assert sorted(classified) == sorted(table.registered(kind))
 
 
-@pytest.mark.parametrize('name', tried.HOOKS)
-def test_a_hook_trains_the_same_student(name):
-    assert tried.differences(tried.HOOKS[name], hook=True) == []
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+def test_it_trains_the_same_student(case):
+    assert differences(case) == []
 
 
-@pytest.mark.parametrize('name', tried.CONSTRUCTORS)
-def test_a_constructor_trains_the_same_student(name):
-    assert tried.differences(tried.CONSTRUCTORS[name], hook=False) == []
+def test_the_documented_table():
+    page = Path(__file__).parents[2] / 'docs/compatibility.md'
+    expected = {table.row(case.name, 'equal') for case in CASES} | {
+        table.row(name, f'not tried: {why}')
+        for name, why in EXCEPTIONS.items()
+    }
+    rows = set(page.read_text().splitlines())
+    assert expected <= rows

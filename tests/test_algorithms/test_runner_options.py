@@ -7,7 +7,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from tests import tiny_models
-from tests.tried_components import train
+from tests.tried.runs import train
 
 OPTIONS = {
     'efficient_conv_bn_eval': dict(
