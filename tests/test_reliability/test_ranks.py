@@ -94,7 +94,7 @@ def one_process(tmp_path_factory):
 def require_equal(found: dict, expected: dict) -> None:
     assert found.keys() == expected.keys()
     parts = {name.partition('.')[0] for name in found}
-    assert parts == {'backbone', 'neck', 'bbox_head', 'distiller'}
+    assert {'backbone', 'distiller'} <= parts
     for name, value in expected.items():
         if value.is_floating_point():
             assert value.dtype == torch.float64, name
