@@ -17,6 +17,9 @@ OPTIONS = {
         options=dict(activation_checkpointing=['backbone.layer1'])
     ),
     'compile': dict(options=dict(compile=dict(backend='eager'))),
+    'accumulative_counts': dict(
+        optim=dict(accumulative_counts=2, clip_grad=dict(max_norm=0.1))
+    ),
     'ema_buffers': dict(hooks=[dict(type='EMAHook', update_buffers=True)]),
 }
 
