@@ -111,12 +111,22 @@ def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kind = TeacherFault if role == 'teacher' else ValueError
-        raise kind(
+        fault = (
             f'the {role} failed on a random image of {size[0]}x{size[1]} '
             f'pixels (model.dry_run_size): {error}\nSet '
             'model.dry_run_size=(height, width) to a size that both models '
-            'take, or None to leave this check out'
+            'take'
+        )
+        if role == 'student':
+            raise ValueError(
+                f'{fault}, or None to leave this check out'
+            ) from error
+        raise TeacherFault(
+            f'{fault}. If the teacher fails at every size, it fails in '
+            "training as well, where it runs in mode 'tensor' without "
+            'labels: let model.distiller.teacher_recorders name modules that '
+            'it calls before the one that failed. It stops after the last of '
+            'them'
         ) from error
 
 

@@ -264,6 +264,36 @@ def test_image_that_a_model_cannot_take_is_an_error_that_names_the_key():
     assert 'the teacher failed on a random image of 65x64' in str(error.value)
 
 
+@MODELS.register_module(force=True)
+class NeedsLabels(nn.Module):
+    """A head whose forward in mode 'tensor' fails at every size."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 16, 1)
+
+    def forward(self, features: tuple) -> None:
+        raise RuntimeError('no labels')
+
+
+def test_teacher_that_fails_at_every_size_is_recorded_before_it_fails():
+    config = tiny_models.retinanet_pair()
+    config.teacher.bbox_head = dict(type='mmrazor.NeedsLabels')
+    recorders = config.distiller.teacher_recorders.to_dict()
+    config.distiller.teacher_recorders.features.source = 'bbox_head.conv'
+    with pytest.raises(ValueError, match='no labels') as error:
+        MODELS.build(config)
+    assert (
+        'let model.distiller.teacher_recorders name modules that it calls '
+        'before the one that failed'
+    ) in str(error.value)
+    assert 'or None' not in str(error.value)
+    config.distiller.teacher_recorders = recorders
+    model = MODELS.build(config)
+    batch = model.data_preprocessor(tiny_models.detection_batch(), True)
+    assert 'distill.loss_distill' in model(**batch, mode='loss')
+
+
 @pytest.mark.parametrize(
     'normalisation',
     [dict(mean=[1.0], std=[1.0]), dict(mean=None, std=None)],
