@@ -58,6 +58,8 @@ class Distilled:
     _student_records: Records
     # By their names in the distiller.
     _distiller_norms: Mapping[str, nn.Module] = MappingProxyType({})
+    # Whether `__init__` has come to its end.
+    _is_whole = False
     # What was a warning because the weight was 0 at build time.
     _teacher_fault: str | None = None
 
@@ -73,6 +75,10 @@ class Distilled:
         if issubclass(cls, nn.Module):
             return super().__new__(cls)  # to be filled by copy.deepcopy
         student = build_model(architecture, 'model.architecture')
+        if isinstance(student, Distilled) and not student._is_whole:
+            # A model that was given before, where `__init__` failed.
+            student._modules.pop('distiller', None)
+            student.__class__ = type(student).__bases__[-1]
         _check_student(student)
         kind = type(student)
         student.__class__ = type(

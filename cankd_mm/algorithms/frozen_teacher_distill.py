@@ -228,6 +228,7 @@ class FrozenTeacherDistill(Distilled):
             if isinstance(module, _BatchNorm)
             and not isinstance(module, nn.SyncBatchNorm)
         }
+        self._is_whole = True
 
     # ---------------------------------------------------------------- build
 

@@ -166,6 +166,24 @@ def test_a_distilled_student_is_not_distilled_again():
         MODELS.build({**config, 'architecture': built()})
 
 
+def _of_other_channels() -> dict:
+    distiller = tiny_models.retinanet_pair().distiller
+    distiller.distill_losses.loss_distill.in_channels = 17
+    return distiller
+
+
+def test_a_student_can_be_given_again_after_an_error():
+    student = MODELS.build(tiny_models.retinanet())
+    config = {**tiny_models.retinanet_pair(), 'architecture': student}
+    with pytest.raises(ValueError, match='teacher_ckpt'):
+        MODELS.build({**config, 'allow_random_teacher': False})
+    with pytest.raises(ValueError, match='dry_run_size|loss_distill'):
+        MODELS.build({**config, 'distiller': _of_other_channels()})
+    model = MODELS.build(config)
+    assert model is student
+    assert len(type(model).__mro__) == len(type(built()).__mro__)
+
+
 def test_preprocessor_of_the_student_is_the_one_that_runs(logged):
     other = dict(tiny_models.DETECTION_PREPROCESSOR, pad_size_divisor=64)
     model = built(data_preprocessor=other)
