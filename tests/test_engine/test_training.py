@@ -15,6 +15,9 @@ def unbuilt(monkeypatch):
     monkeypatch.setattr(training, 'build_runner', lambda cfg: None)
     monkeypatch.setattr(training, 'check_training_data', lambda runner: None)
     monkeypatch.setattr(training, 'guard_losses', lambda runner: None)
+    monkeypatch.setattr(
+        training, 'scale_by_accumulated_images', lambda runner: None
+    )
     monkeypatch.setattr(training, 'check_resumed_weights', lambda runner: None)
 
 

@@ -14,6 +14,9 @@ def build(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, 'build_runner', lambda cfg: 'built')
     monkeypatch.setattr(training, 'guard_losses', lambda runner: None)
+    monkeypatch.setattr(
+        training, 'scale_by_accumulated_images', lambda runner: None
+    )
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/train.json').touch()
 
