@@ -1,13 +1,15 @@
 """When workarounds are applied, and when not."""
 
 import logging
+import pkgutil
+import re
 import sys
 
 import pytest
 import torch
 
 from cankd_mm import compat
-from tests.commands import run
+from tests.commands import ROOT, run
 
 # Libraries as they will be once each problem is mended upstream.
 MENDED_WORLD = """
@@ -130,3 +132,11 @@ def test_applies_in_order_once_and_logs_once(monkeypatch, caplog):
     assert (first.times, idle.times, second.times) == (1, 0, 1)
     (record,) = caplog.records
     assert record.getMessage().endswith('first, second')
+
+
+def test_every_workaround_is_documented():
+    page = (ROOT / 'docs/compatibility.md').read_text()
+    rows = re.findall(r'^\| `(\w+)` \|(?: [^|]+ \|){3}$', page, re.M)
+    there = {module.name for module in pkgutil.iter_modules(compat.__path__)}
+    assert set(rows) == there
+    assert len(rows) == len(there)
