@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -72,21 +73,22 @@ class Distilled:
             ValueError: The student has attributes that a distilled one needs
                 for itself.
         """
-        if issubclass(cls, nn.Module):
-            return super().__new__(cls)  # to be filled by copy.deepcopy
         student = build_model(architecture, 'model.architecture')
         if isinstance(student, Distilled) and not student._is_whole:
             # A model that was given before, where `__init__` failed.
             student._modules.pop('distiller', None)
             student.__class__ = type(student).__bases__[-1]
         _check_student(student)
-        kind = type(student)
-        student.__class__ = type(
-            f'Distilled{kind.__name__}',
-            (cls, kind),
-            {'__module__': kind.__module__},
-        )
+        student.__class__ = _extended(cls, type(student))
         return student
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        """Pickle and copy a model, though no module holds its class."""
+        reduced = super().__reduce_ex__(protocol)
+        bases = type(self).__bases__
+        if not issubclass(bases[0], Distilled):
+            return reduced  # someone has extended the class once more
+        return _empty, bases, *reduced[2:]
 
     # ------------------------------------------------------------ the models
 
@@ -278,6 +280,20 @@ class Distilled:
         """Load a checkpoint, also one whose student was a submodule."""
         rename_old_keys(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+@cache
+def _extended(extension: type[Distilled], kind: type[BaseModel]) -> type:
+    return type(
+        f'Distilled{kind.__name__}',
+        (extension, kind),
+        {'__module__': kind.__module__},
+    )
+
+
+def _empty(extension: type[Distilled], kind: type[BaseModel]) -> Distilled:
+    """A model that its state still has to fill."""
+    return nn.Module.__new__(_extended(extension, kind))
 
 
 def _check_student(student: BaseModel) -> None:

@@ -1,5 +1,6 @@
 """The teacher: frozen, and no part of the student."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +29,8 @@ class FrozenTeacher:
     """Holds a teacher where the student's modules do not see it.
 
     It is no module, so that the student's parameters, state dict, hooks and
-    gradients know nothing of the teacher. Copies of the student share it.
+    gradients know nothing of the teacher. Copies of the student share it, as
+    long as they stay on its device and in its number format.
 
     Args:
         model: The teacher. From here on it is in evaluation mode and its
@@ -51,10 +53,13 @@ class FrozenTeacher:
         )
         self.dtype = TEACHER_DTYPES[dtype]
         self.channels_last = channels_last
+        self._is_shared = False
 
     def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
-        """Return the teacher itself: a frozen model needs no copy."""
-        return self
+        """Return a holder of the same model: a frozen one needs no copy."""
+        holder = copy.copy(self)
+        holder._is_shared = True
+        return holder
 
     def load(self, checkpoint: str | None) -> LoadReport | None:
         """Load the weights, or make random ones.
@@ -97,7 +102,19 @@ class FrozenTeacher:
         return self.dtype is not None or self.channels_last
 
     def apply(self, function: Callable[[Tensor], Tensor]) -> None:
-        """Follow the student to a device or a number format."""
+        """Follow the student to a device or a number format.
+
+        The teacher of a copied student stays where the original has it; the
+        copy gets one of its own.
+        """
+        if self._is_shared:
+            probe = next(self.model.parameters()).new_empty(0)
+            moved = function(probe)
+            if (moved.device, moved.dtype) == (probe.device, probe.dtype):
+                return
+            self.model = copy.deepcopy(self.model)
+            self.input = copy.deepcopy(self.input)
+            self._is_shared = False
         self.model._apply(function)
         self.input._apply(function)
 

@@ -1,6 +1,7 @@
 """A distilled student is the student, to all that is not distillation."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -82,15 +83,36 @@ def test_copies_share_the_teacher():
     assert len(average.state_dict()) == len(model.state_dict()) + 1
 
 
-def test_copy_on_another_device_does_not_keep_the_teacher_there():
-    model = built()
+def _distill_loss(model) -> torch.Tensor:
     data = model.data_preprocessor(tiny_models.detection_batch(), True)
-    expected = model(**data, mode='loss')['distill.loss_distill']
-    # As EMAHook does with a device of its own.
-    copy.deepcopy(model)._teacher.apply(lambda tensor: tensor.double())
-    model._teacher.apply(lambda tensor: tensor.float())
-    found = model(**data, mode='loss')['distill.loss_distill']
-    torch.testing.assert_close(found, expected)
+    dtype = next(model.parameters()).dtype
+    data['inputs'] = data['inputs'].to(dtype)
+    return model(**data, mode='loss')['distill.loss_distill']
+
+
+def test_copy_in_another_format_leaves_the_teacher_of_the_original():
+    model = built()
+    expected = _distill_loss(model)
+    twin = copy.deepcopy(model).half().double()
+    assert next(twin.teacher.parameters()).dtype == torch.float64
+    found = _distill_loss(twin)
+    assert found.dtype == torch.float64
+    assert not torch.equal(found, expected.double())
+    torch.testing.assert_close(found, expected.double(), rtol=0.05, atol=0)
+    assert torch.equal(_distill_loss(model), expected)
+
+
+def test_copy_that_stays_shares_the_teacher():
+    twin = copy.deepcopy(model := built()).to('cpu').float()
+    assert twin.teacher is model.teacher
+
+
+def test_model_can_be_pickled():
+    model = built()
+    twin = pickle.loads(pickle.dumps(model))
+    assert type(twin) is type(model)
+    assert twin.teacher is not model.teacher
+    assert torch.equal(_distill_loss(twin), _distill_loss(model))
 
 
 def test_predictions_are_the_students():
