@@ -72,12 +72,12 @@ def raw_record(distiller: ConfigurableDistiller, record: dict) -> Any:
         record: An argument's entry in ``loss_forward_mappings``.
 
     Raises:
-        ValueError: The record has no level ``data_idx``.
+        ValueError: The record has no level ``data_idx``, or no levels.
     """
     plain = {k: v for k, v in record.items() if not k.startswith('connector')}
     try:
         return distiller.get_record(**plain)
-    except AssertionError as error:
+    except (AssertionError, TypeError) as error:
         role = 'student' if record['from_student'] else 'teacher'
         recorders = getattr(distiller, f'{role}_recorders')
         recorder = recorders.get_recorder(record['recorder'])

@@ -107,6 +107,20 @@ def test_level_that_is_not_there_is_named():
         MODELS.build(config)
 
 
+def test_level_of_a_single_tensor_is_named():
+    config = _cwd_pair(
+        tiny_models.retinanet(),
+        tiny_models.retinanet(16),
+        'backbone.layer4',
+        0,
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"'backbone.layer4' returns \(1, .*leave it out for a single",
+    ):
+        MODELS.build(config)
+
+
 def test_record_that_training_does_not_make_is_named():
     config = _cwd_pair(
         tiny_models.retinanet(), tiny_models.retinanet(16), 'neck', 0
