@@ -128,7 +128,7 @@ def _require_record(
     recorders = getattr(distiller, f'{role}_recorders')
     recorder = recorders.get_recorder(record['recorder'])
     index, count = record.get('record_idx', 0), len(recorder.data_buffer)
-    if index >= count:
+    if not -count <= index < count:
         raise ValueError(
             f'model.distiller.{role}_recorders.{record["recorder"]}.source='
             f'{recorder.source!r} has {count} records {when}, and '
@@ -146,7 +146,8 @@ def _described(
         role = 'student' if record['from_student'] else 'teacher'
         recorders = getattr(distiller, f'{role}_recorders')
         recorder = recorders.get_recorder(record['recorder'])
-        if record.get('record_idx', 0) >= len(recorder.data_buffer):
+        count = len(recorder.data_buffer)
+        if not -count <= record.get('record_idx', 0) < count:
             continue
         index = record.get('data_idx')
         level = '' if index is None else f'[{index}]'

@@ -1,8 +1,9 @@
 """What a student becomes while it is distilled: itself, and a teacher."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from inspect import Parameter, ismethod, signature
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +25,19 @@ from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.utils.checkpoint import rename_old_keys
 from cankd_mm.utils.model_config import build_model
 
-_RESERVED = ('distiller', 'student', 'teacher', 'architecture')
+_RESERVED = (
+    'distiller',
+    'student',
+    'teacher',
+    'architecture',
+    'distills',
+    'distill_weight',
+    'plain',
+)
+# Arguments by the ends of their names: MMDetection says `batch_inputs`, too.
+_SIGNATURES = dict(
+    forward=('inputs', 'data_samples', 'mode'), loss=('inputs', 'data_samples')
+)
 
 
 class Distilled:
@@ -60,7 +73,7 @@ class Distilled:
     # By their names in the distiller.
     _distiller_norms: Mapping[str, nn.Module] = MappingProxyType({})
     # Whether `__init__` has come to its end.
-    _is_whole = False
+    _is_built = False
     # What was a warning because the weight was 0 at build time.
     _teacher_fault: str | None = None
 
@@ -74,10 +87,6 @@ class Distilled:
                 for itself.
         """
         student = build_model(architecture, 'model.architecture')
-        if isinstance(student, Distilled) and not student._is_whole:
-            # A model that was given before, where `__init__` failed.
-            student._modules.pop('distiller', None)
-            student.__class__ = type(student).__bases__[-1]
         _check_student(student)
         student.__class__ = _extended(cls, type(student))
         return student
@@ -137,6 +146,8 @@ class Distilled:
         ``sync_bn`` of a runner is for the student. It replaces the norms of
         all modules by ones that share their parameters and statistics.
         """
+        if 'distiller' not in self._modules:
+            return  # in `plain`
         for path, norm in self._distiller_norms.items():
             parent, _, name = path.rpartition('.')
             self.distiller.get_submodule(parent)._modules[name] = norm
@@ -233,11 +244,19 @@ class Distilled:
 
         A name without 'loss' is a statistic and has no weight.
         """
-        for record in self.distiller.loss_forward_mappings[name].values():
-            if record['from_student']:
-                self._student_records.require_unchanged(record['recorder'])
+        self._require_unchanged(name)
         value = compute_loss(self.distiller, name, 'in training')
         return value * self._weight_of(name) if 'loss' in name else value
+
+    def _require_unchanged(self, name: str) -> None:
+        """Raise if a model has changed what a loss uses."""
+        for record in self.distiller.loss_forward_mappings[name].values():
+            records = (
+                self._student_records
+                if record['from_student']
+                else self._teacher_forward.records
+            )
+            records.require_unchanged(record['recorder'])
 
     def _weight_of(self, name: str) -> float:
         """The factor on one distill loss."""
@@ -277,8 +296,16 @@ class Distilled:
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args
     ) -> None:
-        """Load a checkpoint, also one whose student was a submodule."""
+        """Load a checkpoint, also one whose student was a submodule.
+
+        A plain checkpoint of the student lacks nothing: the distiller stays.
+        """
         rename_old_keys(state_dict, prefix)
+        own = f'{prefix}distiller.'
+        # `student_ckpt` is loaded before there is one.
+        distiller = self._modules.get('distiller')
+        if distiller and not any(key.startswith(own) for key in state_dict):
+            state_dict.update(distiller.state_dict(prefix=own))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -298,14 +325,42 @@ def _empty(extension: type[Distilled], kind: type[BaseModel]) -> Distilled:
 
 def _check_student(student: BaseModel) -> None:
     if isinstance(student, Distilled):
-        raise ValueError(
-            'model.architecture is distilled already. Give every distillation '
-            'a student of its own'
+        state = (
+            'is distilled already'
+            if student._is_built
+            else 'was given to a distillation that could not be built'
         )
+        raise ValueError(
+            f'model.architecture {state}. Give every distillation a student '
+            'of its own: a config, or a model that is built anew'
+        )
+    kind = type(student).__name__
+    for name, arguments in _SIGNATURES.items():
+        attribute = getattr(student, name, None)
+        if attribute is not None and not _takes(attribute, arguments):
+            raise ValueError(
+                f'model.architecture: {name!r} of a {kind} is no method that '
+                f'takes {", ".join(arguments)}, as it is in MMDetection and '
+                'MMSegmentation, and a distilled student calls it so. Write '
+                f'{name!r} like that, or give what is there another name'
+            )
     taken = [name for name in _RESERVED if hasattr(student, name)]
     if taken:
         raise ValueError(
-            f'model.architecture: a {type(student).__name__} has '
+            f'model.architecture: a {kind} has '
             f'{", ".join(taken)} of its own, and a distilled student needs '
             'these names. Distil a model without a teacher inside'
         )
+
+
+def _takes(attribute: Any, arguments: Sequence[str]) -> bool:
+    """Whether it is a method with arguments whose names end so."""
+    if not ismethod(attribute):
+        return False
+    parameters = signature(attribute).parameters
+    return any(
+        p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()
+    ) or all(
+        any(name.endswith(argument) for name in parameters)
+        for argument in arguments
+    )

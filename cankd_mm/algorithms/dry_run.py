@@ -1,13 +1,15 @@
 """Tries recorders, connectors and losses once, before training starts."""
 
+import copy
 import logging
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from cankd_mm.algorithms.distill_losses import (
@@ -18,10 +20,13 @@ from cankd_mm.algorithms.distill_losses import (
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.utils.random_state import preserved_random_state
 
+_SEQUENCES = (list, deque)
+_CONTAINERS = (*_SEQUENCES, dict, set)
+
 
 def dry_input(
     student: nn.Module, size: tuple[int, int], device: torch.device
-) -> tuple[torch.Tensor, list[BaseDataElement]]:
+) -> tuple[Tensor, list[BaseDataElement]]:
     """One random image and its meta information.
 
     Args:
@@ -60,23 +65,62 @@ def _input_channels(student: nn.Module) -> int:
 
 
 @contextmanager
-def side_effect_free(student: nn.Module) -> Iterator[None]:
+def side_effect_free(
+    student: nn.Module, results: Collection[str] = ()
+) -> Iterator[None]:
     """No gradients; afterwards the distilled student is as before.
 
-    Statistics, training modes and random state are those that were found.
+    Statistics, counters, training modes and random state are those that were
+    found.
+
+    Args:
+        student: A distilled student.
+        results: Names of its own attributes that keep what is set meanwhile.
     """
-    modes = {module: module.training for module in student.modules()}
-    buffers = [(b, b._version, b.clone()) for b in student.buffers()]
+    restore = [
+        _snapshot(module, results if module is student else ())
+        for module in student.modules()
+    ]
     try:
         with preserved_random_state(), torch.no_grad():
             yield
     finally:
-        for module, training in modes.items():
-            module.training = training
-        with torch.no_grad():
-            for buffer, version, value in buffers:
-                if buffer._version != version:
-                    buffer.copy_(value)
+        for function in restore:
+            function()
+
+
+def _snapshot(
+    module: nn.Module, results: Collection[str]
+) -> Callable[[], None]:
+    """Return what gives a module its attributes and their values back."""
+    kind, attributes = type(module), dict(vars(module))
+    contents = {
+        name: copy.copy(value)
+        for name, value in attributes.items()
+        if isinstance(value, _CONTAINERS)
+    }
+    tensors = [
+        (tensor, tensor._version, tensor.clone())
+        for tensor in (*module._buffers.values(), *attributes.values())
+        if isinstance(tensor, Tensor)
+    ]
+
+    @torch.no_grad()
+    def restore() -> None:
+        if type(module) is not kind:
+            return  # it was lazy, and knows its parameters now
+        kept = {k: v for k, v in vars(module).items() if k in results}
+        vars(module).clear()
+        vars(module).update({**attributes, **kept})
+        for name, content in contents.items():
+            attributes[name].clear()
+            fill = 'extend' if isinstance(content, _SEQUENCES) else 'update'
+            getattr(attributes[name], fill)(content)
+        for tensor, version, value in tensors:
+            if tensor._version != version:
+                tensor.copy_(value)
+
+    return restore
 
 
 def set_mode(student: nn.Module, training: bool) -> None:
@@ -173,7 +217,7 @@ def check_student(forward: RecordedForward, student: nn.Module) -> list[str]:
 
 def check_losses(
     distiller: nn.Module, untried: Collection[str]
-) -> dict[str, torch.Tensor]:
+) -> dict[str, Tensor]:
     """Computes every distill loss once from what is recorded.
 
     Args:

@@ -38,6 +38,7 @@ class FrozenTeacher:
         student_preprocessor: The student's data preprocessor.
         dtype: A key of ``TEACHER_DTYPES``: the number format to run in.
         channels_last: Whether to lay tensors out channels-last.
+        is_given: Whether the model comes with weights.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class FrozenTeacher:
         student_preprocessor: nn.Module,
         dtype: str | None = None,
         channels_last: bool = False,
+        is_given: bool = False,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.input = TeacherInput(
@@ -53,20 +55,19 @@ class FrozenTeacher:
         )
         self.dtype = TEACHER_DTYPES[dtype]
         self.channels_last = channels_last
+        self._is_given = is_given
         self._is_shared = False
 
     def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
         """Return a holder of the same model: a frozen one needs no copy."""
-        holder = copy.copy(self)
-        holder._is_shared = True
-        return holder
+        self._is_shared = True
+        return copy.copy(self)
 
     def load(self, checkpoint: str | None) -> LoadReport | None:
-        """Load the weights, or make random ones.
+        """Load the weights, keep those of a given model, or make random ones.
 
         Args:
-            checkpoint: A file, ``package::path`` or a URL; None for random
-                weights.
+            checkpoint: A file, ``package::path`` or a URL; None for none.
 
         Returns:
             What was loaded. Whether it is finite is not checked.
@@ -76,7 +77,12 @@ class FrozenTeacher:
         """
         drop_pretrained(self.model)
         report = None
-        if checkpoint:
+        if not checkpoint and self._is_given:
+            print_log(
+                'The teacher is a model that was given, with its weights.',
+                logger='current',
+            )
+        elif checkpoint:
             report = load_weights(
                 self.model, checkpoint, 'model.teacher_ckpt', _MIN_COVERAGE
             )
@@ -104,19 +110,25 @@ class FrozenTeacher:
     def apply(self, function: Callable[[Tensor], Tensor]) -> None:
         """Follow the student to a device or a number format.
 
-        The teacher of a copied student stays where the original has it; the
-        copy gets one of its own.
+        A teacher that copies of the student share stays where it is, and the
+        one that moves gets its own. A teacher with a number format of its own
+        keeps it.
         """
+        probe = next(self.model.parameters()).new_empty(0)
+        moved = function(probe)
+        place = (
+            moved.device,
+            moved.dtype if self.dtype is None else probe.dtype,
+        )
+        if place == (probe.device, probe.dtype):
+            return
         if self._is_shared:
-            probe = next(self.model.parameters()).new_empty(0)
-            moved = function(probe)
-            if (moved.device, moved.dtype) == (probe.device, probe.dtype):
-                return
             self.model = copy.deepcopy(self.model)
             self.input = copy.deepcopy(self.input)
             self._is_shared = False
-        self.model._apply(function)
-        self.input._apply(function)
+        # Not the function itself: `to_empty` has one that forgets the weights.
+        self.model.to(*place)
+        self.input.to(*place)
 
     @torch.no_grad()
     def run(
@@ -152,7 +164,7 @@ class FrozenTeacher:
             formats are too coarse for coordinates.
         """
         preprocessor = self.model.data_preprocessor
-        # Not moved with the student, of which it is no part.
+        # Its buffers have moved with the teacher, its own idea of it has not.
         preprocessor.to(next(self.model.parameters()).device)
         data = preprocessor(data, False)
         with ExitStack() as stack:

@@ -1,5 +1,6 @@
-"""Single-teacher distillation that is right about the teacher."""
+"""Distillation by one teacher, which stays as it was loaded."""
 
+import copy
 import difflib
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -31,6 +32,7 @@ from cankd_mm.algorithms.frozen_teacher import (
 from cankd_mm.algorithms.inheritance import inherited_weights
 from cankd_mm.algorithms.recorded_forward import (
     RecordedForward,
+    counts_from_the_end,
     records_needed,
 )
 from cankd_mm.algorithms.records import Records
@@ -68,7 +70,7 @@ class FrozenTeacherDistill(Distilled):
     - Its weights are really there: loading reports every key that does not
       fit, and less than 99 % of the weights is an error. They are finite,
       and so are its features and the distill losses of a dry run.
-    - It sees its own input normalisation where the student's differs.
+    - It sees its own input normalization where the student's differs.
     - Recorders, connectors and losses are tried once at build time.
     - A record is what the module returned, whatever the model does to it
       afterwards.
@@ -79,24 +81,26 @@ class FrozenTeacherDistill(Distilled):
         architecture: The student: ``dict(cfg_path=...)`` with a file or a
             ``package::path`` and any overrides, a model config, or a model.
         distiller: Config of a :class:`mmrazor.models.ConfigurableDistiller`.
-        teacher: The teacher, given like ``architecture``.
+        teacher: The teacher, given like ``architecture``. A model is copied.
         teacher_ckpt: The teacher's weights: a file, ``package::path`` or a
             URL. Plain checkpoints and distillation checkpoints (their
-            student) are both understood.
+            student) are both understood. A teacher that is given as a model
+            keeps its own weights without it.
         student_ckpt: Weights the student starts from. Keys that do not fit
             (a head of another class count) are reported and start afresh.
         inherit: Modules of the student that start from the teacher's weights:
             ``['neck', 'bbox_head']``, or a dict of the student's module
             names to the teacher's where these differ. Copied after the
-            student is initialised (or loaded); every shape must agree.
+            student is initialized (or loaded); every shape must agree.
         allow_random_teacher: Train with a teacher without weights. Pretrained
             backbones are not downloaded for it. Defaults to False.
         distill_weight: Factor on every distill loss. With 0 the teacher is
             not used, and its faults are warnings; they are errors once the
             weight is positive. May be set between iterations. Defaults to
             1.0.
-        teacher_dtype: ``None`` for the weights' own precision, 'bfloat16' or
-            'float16'. Recorded features come out in float32 in any case.
+        teacher_dtype: ``None`` for the weights' own precision (or the
+            student's autocast, in mixed precision), 'bfloat16' or 'float16'.
+            Recorded features come out in float32 in any case.
         teacher_channels_last: Lay the teacher's tensors out channels-last,
             which is faster on recent GPUs. Defaults to False.
         fold_teacher_norms: Fold the teacher's batch norms into its
@@ -144,6 +148,9 @@ class FrozenTeacherDistill(Distilled):
         ...                     from_student=False, recorder='fpn')))))
     """
 
+    # Attributes that a dry run may set.
+    _dry_run_results: tuple[str, ...] = ('_teacher_fault',)
+
     def __init__(
         self,
         architecture: dict | BaseModel,
@@ -176,7 +183,8 @@ class FrozenTeacherDistill(Distilled):
                 'model.distiller must be the config of a ConfigurableDistiller'
                 f', found {distiller!r}'
             )
-        if not teacher_ckpt and not allow_random_teacher:
+        is_given = isinstance(teacher, nn.Module)
+        if not (teacher_ckpt or allow_random_teacher or is_given):
             raise ValueError(
                 f'model.teacher_ckpt={teacher_ckpt!r}: the teacher has no '
                 'weights. Name its checkpoint (a file, package::path or a '
@@ -187,7 +195,7 @@ class FrozenTeacherDistill(Distilled):
             self.init_cfg = init_cfg
         self.distill_weight = distill_weight
         with preserved_random_state():
-            teacher = build_model(teacher, 'model.teacher')
+            teacher = _built_teacher(teacher, self)
             for role, model in (('student', self), ('teacher', teacher)):
                 _check_sources(distiller.get(f'{role}_recorders'), model, role)
             self._teacher = FrozenTeacher(
@@ -195,6 +203,7 @@ class FrozenTeacherDistill(Distilled):
                 self.data_preprocessor,
                 teacher_dtype,
                 teacher_channels_last,
+                is_given,
             )
             self._load_teacher(teacher_ckpt)
             if student_ckpt:
@@ -214,7 +223,8 @@ class FrozenTeacherDistill(Distilled):
             Records(self.distiller.teacher_recorders, 'teacher'),
             records_needed(mappings, from_student=False),
             # A delivery may record anything that the teacher does.
-            whole=bool(self.distiller.deliveries.deliveries),
+            whole=bool(self.distiller.deliveries.deliveries)
+            or counts_from_the_end(mappings),
         )
         if dry_run_size is None:
             self._teacher.to_format()
@@ -228,7 +238,7 @@ class FrozenTeacherDistill(Distilled):
             if isinstance(module, _BatchNorm)
             and not isinstance(module, nn.SyncBatchNorm)
         }
-        self._is_whole = True
+        self._is_built = True
 
     # ---------------------------------------------------------------- build
 
@@ -302,7 +312,7 @@ class FrozenTeacherDistill(Distilled):
         """Try one image; see :mod:`cankd_mm.algorithms.dry_run`."""
         inputs, samples = dry_run.dry_input(self, size, self._device)
         try:
-            with dry_run.side_effect_free(self):
+            with dry_run.side_effect_free(self, self._dry_run_results):
                 with dry_run.named_failure('teacher', size):
                     self._try_teacher(inputs, samples, fold_norms)
                 dry_run.check_teacher(self._teacher_forward)
@@ -411,6 +421,16 @@ class FrozenTeacherDistill(Distilled):
     @property
     def _device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+def _built_teacher(teacher: dict | BaseModel, student: BaseModel) -> BaseModel:
+    if teacher is student:
+        raise ValueError(
+            'model.teacher is the very model that is model.architecture. Give '
+            'two models, or copy.deepcopy(model) as the teacher'
+        )
+    # It is frozen, and its norms are folded.
+    return build_model(copy.deepcopy(teacher), 'model.teacher')
 
 
 def _check_size(size: tuple[int, int] | None) -> None:

@@ -95,6 +95,7 @@ class LocalBackward:
             )
             self._forget_records(name)
             return
+        self.model._require_unchanged(name)
         loss = compute_loss(self.model.distiller, name, 'in training')
         if not loss.requires_grad:
             raise RuntimeError(

@@ -93,6 +93,10 @@ class LocalModuleDistill(FrozenTeacherDistill):
         ...         ...))
     """
 
+    _dry_run_results = (
+        *FrozenTeacherDistill._dry_run_results,
+        'local_modules',
+    )
     _truncations: Sequence[Truncation] = ()
     _distillation_stopped = False
 

@@ -116,7 +116,24 @@ def records_needed(
     for arguments in loss_forward_mappings.values():
         for record in arguments.values():
             if record['from_student'] == from_student:
-                count = record.get('record_idx', 0) + 1
+                index = record.get('record_idx', 0)
+                # -1 is the last of at least one.
+                count = index + 1 if index >= 0 else -index
                 name = record['recorder']
                 needed[name] = max(needed.get(name, 0), count)
     return needed
+
+
+def counts_from_the_end(
+    loss_forward_mappings: Mapping[str, Mapping[str, Mapping]],
+) -> bool:
+    """Whether a loss uses a record that is known only at the end.
+
+    Args:
+        loss_forward_mappings: As in MMRazor's ``ConfigurableDistiller``.
+    """
+    return any(
+        record.get('record_idx', 0) < 0
+        for arguments in loss_forward_mappings.values()
+        for record in arguments.values()
+    )

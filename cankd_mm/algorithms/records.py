@@ -18,6 +18,18 @@ from torch.utils._pytree import tree_map_only
 from cankd_mm.algorithms.nested_tensors import tensors_in
 
 
+def guard_compiled_hooks() -> None:
+    """Let code that is compiled look whether a module is recorded.
+
+    ``torch.compile`` takes it that hooks never change, and would run a step
+    without the recorders again in the place of one with them.
+    """
+    # Building an optimizer has imported it already.
+    import torch._dynamo
+
+    torch._dynamo.config.skip_nnmodule_hook_guards = False
+
+
 class Records:
     """What the recorders of one model hold, unchanged by the model.
 
@@ -173,5 +185,7 @@ class Records:
             )
         if not is_copied or self._copied is None:
             self._versions.setdefault(name, []).extend(
-                (tensor, tensor._version) for tensor in tensors_in(value)
+                (tensor, tensor._version)
+                for tensor in tensors_in(value)
+                if not tensor.is_inference()
             )

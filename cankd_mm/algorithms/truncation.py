@@ -81,8 +81,8 @@ def build_truncations(
     Args:
         configs: ``dict(module=..., on='input' or 'output')`` each; without
             ``on`` the input is cut.
-        student: The model that is cut. Recorders must be on it already: a
-            record that is made before the cut keeps its gradient.
+        student: The model that is cut. Recorders are attached later, before
+            these hooks: what they record before the cut keeps its gradient.
 
     Raises:
         TypeError: ``configs`` is no sequence of dicts.

@@ -6,6 +6,7 @@ libraries untouched. Nothing else in the package knows these problems exist.
 """
 
 import logging
+from types import ModuleType
 
 from cankd_mm.compat import (
     checkpoint_config,
@@ -52,10 +53,21 @@ def apply() -> list[str]:
             _applied.append(name)
             now.append(name)
     if now:
-        logging.getLogger('cankd_mm').info(
-            'compatibility workarounds applied: %s', ', '.join(now)
-        )
+        _log(now)
     return now
+
+
+def note_applied(workaround: ModuleType) -> None:
+    """Note a workaround that is applied later than the others."""
+    name = workaround.__name__.rpartition('.')[2]
+    _applied.append(name)
+    _log([name])
+
+
+def _log(names: list[str]) -> None:
+    logging.getLogger('cankd_mm').info(
+        'compatibility workarounds applied: %s', ', '.join(names)
+    )
 
 
 def applied() -> tuple[str, ...]:

@@ -73,7 +73,8 @@ def apply() -> None:
             content, *others = read(*args, **kwargs)
         finally:
             _current.reset(token)
-        if parent is not None:
+        # Not a file that a base, or the config itself, reads in its code.
+        if parent is not None and parent.left > 0:
             _hold_back(content, parent)
         return content, *others
 

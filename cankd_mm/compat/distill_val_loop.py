@@ -99,7 +99,7 @@ def _run(self) -> dict:
         self.run_iter(index, batch)
     metrics = self.evaluator.evaluate(size)
 
-    runner.call_hook('before_val_epoch')
+    # One epoch for hooks: an EMA swaps weights before and after it.
     for index, batch in enumerate(self.dataloader):
         self.run_iter_teacher(index, batch)
     teacher_metrics = {

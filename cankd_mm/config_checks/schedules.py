@@ -27,7 +27,8 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
         if not isinstance(length, int):
             continue
         for key, found in _ends(schedule):
-            if found > length:
+            # What begins at the end never does.
+            if found > length or (key, found) == ('begin', length):
                 yield _too_late(
                     f'param_scheduler[{index}].{key}',
                     found,

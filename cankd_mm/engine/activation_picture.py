@@ -113,14 +113,16 @@ def activation_pairs(
     run_student = RecordedForward(
         model._student_records, records_needed(mappings, from_student=True)
     )
-    model._run_teacher(inputs, data_samples)
-    run_student(model, inputs, data_samples)
-    pairs = [
-        pair
-        for name, arguments in mappings.items()
-        for pair in _pairs_of(distiller, name, arguments)
-    ]
-    model._forget_records()
+    try:
+        model._run_teacher(inputs, data_samples)
+        run_student(model, inputs, data_samples)
+        pairs = [
+            pair
+            for name, arguments in mappings.items()
+            for pair in _pairs_of(distiller, name, arguments)
+        ]
+    finally:
+        model._forget_records()
     if not pairs:
         raise ValueError(
             'model.distiller.loss_forward_mappings: no loss compares a '

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
-from cankd_mm.checkpoint.config_text import ConfigTextError, text_of_config
+from cankd_mm.checkpoint.config_text import text_of_config
 from cankd_mm.checkpoint.finite_weights import require_finite
 from cankd_mm.checkpoint.publishing import meta_of, require_other_file
 from cankd_mm.checkpoint.whole_file import save_whole
@@ -79,13 +79,14 @@ def student_config_text(cfg: Config) -> str | None:
         cfg: Of a distillation, or the plain student's.
 
     Returns:
-        The text; None, with a warning, where the config is more than data.
+        The text; None, with a warning, where it cannot be written.
     """
-    if is_distillation(cfg):
-        cfg = plain_student_config(cfg)
     try:
+        if is_distillation(cfg):
+            cfg = plain_student_config(cfg)
         return text_of_config(cfg)
-    except ConfigTextError as error:
+    # Models and hooks that are built already, say: no reason to stop.
+    except Exception as error:
         print_log(
             f'The file of the student holds no config: {error}',
             logger='current',

@@ -102,6 +102,24 @@ def test_copy_in_another_format_leaves_the_teacher_of_the_original():
     assert torch.equal(_distill_loss(model), expected)
 
 
+def test_original_in_another_format_leaves_the_teacher_of_its_copy():
+    model = built()
+    twin = copy.deepcopy(model)
+    expected = _distill_loss(model)
+    assert _distill_loss(model.double()).dtype == torch.float64
+    assert torch.equal(_distill_loss(twin), expected)
+
+
+def test_teacher_keeps_its_weights_where_the_students_are_forgotten():
+    model = built()
+    before = [p.clone() for p in model.teacher.parameters()]
+    model.to_empty(device='cpu')
+    for found, expected in zip(
+        model.teacher.parameters(), before, strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_copy_that_stays_shares_the_teacher():
     twin = copy.deepcopy(model := built()).to('cpu').float()
     assert twin.teacher is model.teacher
@@ -188,22 +206,101 @@ def test_a_distilled_student_is_not_distilled_again():
         MODELS.build({**config, 'architecture': built()})
 
 
-def _of_other_channels() -> dict:
-    distiller = tiny_models.retinanet_pair().distiller
-    distiller.distill_losses.loss_distill.in_channels = 17
-    return distiller
+def test_plain_checkpoint_lacks_nothing():
+    plain = MODELS.build(tiny_models.retinanet())
+    model = built()
+    before = {k: v.clone() for k, v in model.distiller.state_dict().items()}
+    assert model.load_state_dict(plain.state_dict()).missing_keys == []
+    assert torch.equal(
+        model.backbone.conv1.weight, plain.backbone.conv1.weight
+    )
+    for name, value in model.distiller.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
-def test_a_student_can_be_given_again_after_an_error():
+class _Convolution(BaseModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Conv2d(3, 16, 7, stride=2, padding=3)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.part(inputs)
+
+
+class _LossIsAModule(_Convolution):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = nn.MSELoss()
+
+
+class _LossIsAHelper(_Convolution):
+    def loss(self, logits, labels):
+        return (logits - labels).square().mean()
+
+
+class _LossIsAFunction(_Convolution):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = torch.mean
+
+
+class _ForwardOfATutorial(_Convolution):
+    def forward(self, imgs, labels, mode='tensor'):
+        return self.part(imgs)
+
+
+@pytest.mark.parametrize(
+    ('student', 'name'),
+    [
+        (_LossIsAModule, 'loss'),
+        (_LossIsAHelper, 'loss'),
+        (_LossIsAFunction, 'loss'),
+        (_ForwardOfATutorial, 'forward'),
+    ],
+)
+def test_students_that_are_called_otherwise_are_named(student, name):
+    with pytest.raises(
+        ValueError, match=f"'{name}' of a {student.__name__} is no method"
+    ):
+        MODELS.build(
+            {**tiny_models.retinanet_pair(), 'architecture': student()}
+        )
+
+
+def test_a_given_teacher_is_kept_as_it_is():
+    teacher = MODELS.build(tiny_models.retinanet(16))
+    state = copy.deepcopy(teacher.state_dict())
+    config = tiny_models.retinanet_pair(allow_random_teacher=False)
+    for _ in range(2):
+        model = MODELS.build({**config, 'teacher': teacher})
+        weight = model.teacher.bbox_head.retina_cls.weight
+        assert torch.equal(weight, teacher.bbox_head.retina_cls.weight)
+        assert teacher.training
+        assert teacher.state_dict().keys() == state.keys()
+        for name, value in teacher.state_dict().items():
+            assert torch.equal(value, state[name]), name
+
+
+def test_a_model_is_not_its_own_teacher():
+    model = MODELS.build(tiny_models.retinanet())
+    config = tiny_models.retinanet_pair()
+    with pytest.raises(ValueError, match='model.teacher is the very model'):
+        MODELS.build({**config, 'architecture': model, 'teacher': model})
+
+
+def test_a_student_of_a_failed_distillation_is_named():
     student = MODELS.build(tiny_models.retinanet())
     config = {**tiny_models.retinanet_pair(), 'architecture': student}
     with pytest.raises(ValueError, match='teacher_ckpt'):
         MODELS.build({**config, 'allow_random_teacher': False})
-    with pytest.raises(ValueError, match='dry_run_size|loss_distill'):
-        MODELS.build({**config, 'distiller': _of_other_channels()})
-    model = MODELS.build(config)
-    assert model is student
-    assert len(type(model).__mro__) == len(type(built()).__mro__)
+    with pytest.raises(ValueError, match='that could not be built'):
+        MODELS.build(config)
+
+
+def test_mode_can_be_set_without_the_distiller():
+    model = built()
+    with model.plain():
+        assert not model.eval().backbone.training
 
 
 def test_preprocessor_of_the_student_is_the_one_that_runs(logged):

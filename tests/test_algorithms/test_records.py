@@ -109,6 +109,11 @@ def test_gradients_pass_a_copy():
     torch.testing.assert_close(found, expected)
 
 
+def test_inference_mode_has_no_counters():
+    with torch.inference_mode():
+        assert record(records_of('norm'), Block().eval()).is_inference()
+
+
 def test_hooks_are_there_only_while_a_forward_is_recorded():
     model, records = Block(), records_of('norm')
 
@@ -279,3 +284,15 @@ def test_change_in_the_loss_is_found_in_training():
     data = model.data_preprocessor(tiny_models.segmentation_batch(), True)
     with pytest.raises(RuntimeError, match=f'source={source!r}'):
         model(**data, mode='loss')
+
+
+def test_change_of_a_record_of_the_teacher_is_found_in_training(monkeypatch):
+    model = MODELS.build(tiny_models.retinanet_pair())
+    monkeypatch.setattr(
+        model._teacher_forward.records, 'changed', lambda: {'features'}
+    )
+    batch = model.data_preprocessor(tiny_models.detection_batch(), True)
+    with pytest.raises(
+        RuntimeError, match=r'teacher_recorders\.features.*the teacher has'
+    ):
+        model(**batch, mode='loss')

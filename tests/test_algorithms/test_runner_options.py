@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.model import convert_sync_batchnorm
 from mmrazor.registry import MODELS
 from torch import nn
@@ -49,6 +50,31 @@ def test_a_teacher_trains_with_it(option):
         'train/distill.loss_distill'
     ).current()
     assert 0 < loss < float('inf')
+
+
+class SetWeight(Hook):
+    """Distils in the second epoch and the third."""
+
+    def before_train_epoch(self, runner) -> None:
+        runner.model.distill_weight = float(runner.epoch > 0)
+
+
+def test_compiled_steps_see_that_a_teacher_begins():
+    runs = [
+        train(
+            tiny_models.retinanet_pair(distill_weight=0.0),
+            tiny_models.detection_batch,
+            before=lambda runner: runner.register_hook(SetWeight()),
+            **option,
+        )
+        for option in ({}, OPTIONS['compile'])
+    ]
+    expected, found = (
+        run.message_hub.get_scalar('train/distill.loss_distill').current()
+        for run in runs
+    )
+    assert expected > 0
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_sync_bn_leaves_the_norms_of_the_losses():

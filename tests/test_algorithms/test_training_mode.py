@@ -114,9 +114,16 @@ def _with_stateful_modules():
             super().__init__()
             self.norm = nn.InstanceNorm2d(64, track_running_stats=True)
             self.register_buffer('calls', torch.zeros(()))
+            # As EMANet's bases, DropBlock's counter and a memory bank.
+            self.register_buffer('replaced', torch.zeros(()))
+            self.count, self.seen, self.loose = 0, [], torch.zeros(())
 
         def forward(self, features):
             self.calls += 1
+            self.replaced = self.replaced + 1
+            self.count += 1
+            self.seen.append(features.shape)
+            self.loose += 1
             return nn.functional.dropout(self.norm(features), 0.5)
 
     student.backbone.layer4.append(Counted())
@@ -127,7 +134,9 @@ def _with_stateful_modules():
 def test_trying_leaves_the_student_as_it_was():
     student = _with_stateful_modules()
     before = {k: v.clone() for k, v in student.named_buffers()}
+    buffers = dict(student.named_buffers())
     modes = {name: m.training for name, m in student.named_modules()}
+    counted = student.backbone.layer4[-1]
     torch.manual_seed(0)
     random_state = torch.get_rng_state()
     model = MODELS.build(
@@ -145,6 +154,8 @@ def test_trying_leaves_the_student_as_it_was():
     assert after.keys() == before.keys()
     for name, value in before.items():
         assert torch.equal(after[name], value), name
+        assert after[name] is buffers[name], name
+    assert (counted.count, counted.seen, counted.loose) == (0, [], 0)
 
 
 def _detr() -> ConfigDict:

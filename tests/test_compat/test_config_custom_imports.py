@@ -108,3 +108,16 @@ default_hooks = _base_.distillation_hooks
     code, output = fork_tool_unchecked('check_config.py', pair)
     assert code == 0, output[-2000:]
     assert 'Duplicate key' not in output
+
+
+@pytest.mark.parametrize('base', ['', "_base_ = ['base.py']\n"])
+def test_a_config_that_a_config_reads_keeps_its_imports(base, tmp_path):
+    (tmp_path / 'base.py').write_text('y = 1\n')
+    other = tmp_path / 'other.py'
+    other.write_text(with_imports('json'))
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f'{base}from mmengine.config import Config\n'
+        f'found = Config.fromfile({str(other)!r}).custom_imports.imports\n'
+    )
+    assert Config.fromfile(config).found == ['json']

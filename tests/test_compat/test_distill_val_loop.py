@@ -4,10 +4,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmrazor.registry import LOOPS, MODELS
 
+from cankd_mm import compat
 from cankd_mm.compat import distill_val_loop
 from tests import tiny_models
 from tests.commands import ROOT
@@ -18,6 +20,7 @@ from tests.digits_run import (
     training_options,
 )
 from tests.forked_tools import fork_tool
+from tests.tried.runs import train
 
 LOOP = 'mmrazor.SingleTeacherDistillValLoop'
 # What the shipped teacher has on the first hundred images.
@@ -27,6 +30,7 @@ TEACHER_MAP = 0.84
 def test_not_needed_once_loops_are_looked_up():
     LOOPS.get('SingleTeacherDistillValLoop')
     assert not distill_val_loop.needed()
+    assert 'distill_val_loop' in compat.applied()
 
 
 def _runner(model) -> SimpleNamespace:
@@ -91,6 +95,22 @@ def test_best_checkpoint_follows_a_student_that_detects(tmp_path):
     )
     assert _teacher_map(output) > 0.7
     assert list(tmp_path.glob('best_coco_bbox_mAP_epoch_1.pth'))
+
+
+def test_it_is_one_epoch_for_hooks():
+    # An EMA swaps weights when an epoch of validation begins and ends.
+    runs = [
+        train(
+            tiny_models.retinanet_pair(),
+            tiny_models.detection_batch,
+            hooks=[dict(type='EMAHook', momentum=0.1)],
+            val_cfg=loop,
+        )
+        for loop in ({}, dict(type=LOOP))
+    ]
+    expected, found = (run.model.state_dict() for run in runs)
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
 
 
 def test_model_without_a_teacher_is_named(tmp_path):

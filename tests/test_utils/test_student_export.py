@@ -5,15 +5,18 @@ import errno
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
 
 from cankd_mm.utils.student_export import (
     check_student,
     export_student,
+    student_config_text,
     student_path,
 )
 from tests import tiny_models
-from tests.commands import run_tool
+from tests.commands import ROOT, run_tool
+from tests.digits_run import DISTILLATION
 from tests.forked_tools import fork_tool, fork_tool_unchecked
 
 
@@ -131,3 +134,10 @@ def test_tool_exports_checks_and_overwrites_nothing(checkpoint):
     code, output = fork_tool_unchecked('export_student.py', config, path)
     assert code != 0 and '--force' in output
     fork_tool('export_student.py', config, path, '--force')
+
+
+def test_config_with_built_parts_is_left_out_with_a_warning(logged):
+    cfg = Config.fromfile(ROOT / DISTILLATION)
+    cfg.custom_hooks = [Hook()]
+    assert student_config_text(cfg) is None
+    assert any('The file of the student holds no config' in m for m in logged)

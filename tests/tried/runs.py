@@ -20,12 +20,12 @@ class Case(NamedTuple):
     """One component, the model it is for, and what shows that it worked.
 
     ``worked`` is given the runner; its ``files`` are the paths that the run
-    left in its folder.
+    left in its folder. None for what leaves nothing to see in one process.
     """
 
     name: str
     arguments: dict
-    worked: Callable[[Runner], bool]
+    worked: Callable[[Runner], bool] | None
     pair: Callable = tiny_models.retinanet_pair
     batch: Callable = tiny_models.detection_batch
     classes: int = 3
@@ -120,7 +120,7 @@ def train(
             work_dir=work_dir,
             train_dataloader=loader(True),
             val_dataloader=loader(False),
-            val_cfg=dict(),
+            val_cfg=arguments.pop('val_cfg', {}),
             val_evaluator=Evaluator(Weights()),
             optim_wrapper=dict(
                 optimizer=dict(
@@ -166,7 +166,7 @@ def differences(case: Case) -> list[str]:
         )
     ]
     for runner in runs:
-        if not case.worked(runner):
+        if case.worked and not case.worked(runner):
             raise AssertionError(f'{case.name} did nothing')
     plain, distilled = (
         {

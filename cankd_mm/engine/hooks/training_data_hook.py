@@ -172,7 +172,7 @@ def _ignored_by(model: Any) -> tuple[set[int], set[int] | None]:
         module
         for name, module in getattr(model, 'named_modules', dict().items)()
         # Of a distillation, the student.
-        if not name.startswith('distiller')
+        if not name.startswith('distiller.')
     ]
     found = [
         (module, module.ignore_index)

@@ -64,12 +64,17 @@ class DistillerGroups:
         Args:
             model: What is trained, in a wrapper or not.
         """
-        # It drags the task libraries in.
-        from cankd_mm.algorithms.distilled import Distilled
-
         student = unwrapped_model(model)
+        if 'distiller' not in student._modules:
+            return self.constructor(model)
+        # They drag the task libraries in.
+        from cankd_mm.algorithms.distilled import Distilled
+        from cankd_mm.algorithms.records import guard_compiled_hooks
+
         if not isinstance(student, Distilled):
             return self.constructor(model)
+        self._check_names()
+        guard_compiled_hooks()
         with student.plain():
             wrapper = self.constructor(model)
         parameters = {
@@ -80,6 +85,34 @@ class DistillerGroups:
         if parameters:
             self._add(parameters, wrapper)
         return wrapper
+
+    def __getattr__(self, name: str) -> Any:
+        """Look up what a recipe asks of its own constructor."""
+        if name == 'constructor':  # not there yet: a copy
+            raise AttributeError(name)
+        return getattr(self.constructor, name)
+
+    def _check_names(self) -> None:
+        """Raise where ``custom_keys`` name what the student does not have.
+
+        Raises:
+            ValueError: A name that begins with 'architecture' or 'distiller'.
+        """
+        rules = getattr(self.constructor, 'paramwise_cfg', None) or {}
+        for name in rules.get('custom_keys') or {}:
+            first, _, rest = name.partition('.')
+            key = f'optim_wrapper.paramwise_cfg.custom_keys: {name!r}'
+            if first == 'architecture':
+                raise ValueError(
+                    f'{key} matches nothing: a distilled student has its own '
+                    f'names. Write {rest or "the names without it"!r}'
+                )
+            if first == 'distiller':
+                raise ValueError(
+                    f'{key} matches nothing: the distiller has a group of its '
+                    f'own. Set optim_wrapper.paramwise_cfg.{_LR} and '
+                    f'{_DECAY} instead'
+                )
 
     def _add(
         self,

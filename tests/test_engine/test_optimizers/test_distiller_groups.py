@@ -1,5 +1,8 @@
 """A recipe's constructor sees the student; the distiller has own groups."""
 
+import copy
+import sys
+
 import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
@@ -10,6 +13,7 @@ from torch import nn
 
 from cankd_mm.engine.optimizers.distiller_groups import separate_distillers
 from tests import tiny_models
+from tests.commands import run
 
 RULES = {
     'none': None,
@@ -149,3 +153,43 @@ def test_state_of_the_optimizer_is_saved_and_loaded(models):
     other.load_state_dict(state)
     assert other.state_dict()['param_groups'] == state['param_groups']
     assert len(other.state_dict()['state']) == len(state['state'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'remedy'),
+    [
+        ('architecture.backbone', "Write 'backbone'"),
+        ('distiller', 'paramwise_cfg.distiller_lr_mult'),
+    ],
+)
+def test_names_that_match_nothing_are_named(name, remedy, models):
+    distilled, plain = models
+    rules = dict(custom_keys={name: dict(lr_mult=0.1)})
+    optimizer_of(plain, rules)
+    with pytest.raises(ValueError, match=f"custom_keys: '{name}'.*{remedy}"):
+        optimizer_of(distilled, rules)
+
+
+def test_attributes_of_the_recipes_constructor_are_there():
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type='DefaultOptimWrapperConstructor',
+            optim_wrapper_cfg=dict(optimizer=dict(type='SGD', lr=0.1)),
+            paramwise_cfg=dict(bias_lr_mult=2.0),
+        )
+    )
+    assert constructor.paramwise_cfg == dict(bias_lr_mult=2.0)
+    assert copy.deepcopy(constructor).base_lr == 0.1
+
+
+def test_other_models_need_no_task_library():
+    code = """
+import sys
+import cankd_mm
+import torch
+from mmengine.optim import build_optim_wrapper
+build_optim_wrapper(
+    torch.nn.Linear(1, 1), dict(optimizer=dict(type='SGD', lr=0.1)))
+print([n for n in ('mmdet.models', 'mmseg.models') if n in sys.modules])
+"""
+    assert run(sys.executable, '-c', code).strip().endswith('[]')
