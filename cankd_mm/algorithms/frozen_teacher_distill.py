@@ -303,7 +303,9 @@ class FrozenTeacherDistill(Distilled):
                 super().init_weights()
         with preserved_random_state():
             self.distiller.init_weights()
-        self.load_state_dict(self._inherited, strict=False)
+        # Some modules change their buffers whenever they are loaded.
+        if self._inherited:
+            self.load_state_dict(self._inherited, strict=False)
         self._inherited = {}
 
     # -------------------------------------------------------------- dry run

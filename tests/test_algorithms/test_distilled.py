@@ -288,6 +288,27 @@ def test_a_model_is_not_its_own_teacher():
         MODELS.build({**config, 'architecture': model, 'teacher': model})
 
 
+class _ChangesWhenLoaded(nn.Conv2d):
+    """As the convolutions of DetectoRS, whose statistics are set then."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 64, 1)
+        self.register_buffer('loads', torch.zeros(()))
+
+    def _load_from_state_dict(self, *args) -> None:
+        super()._load_from_state_dict(*args)
+        self.loads += 1
+
+
+def test_initializing_loads_nothing_into_the_student():
+    student = MODELS.build(tiny_models.retinanet())
+    student.backbone.layer4.append(layer := _ChangesWhenLoaded())
+    MODELS.build(
+        {**tiny_models.retinanet_pair(), 'architecture': student}
+    ).init_weights()
+    assert layer.loads == 0
+
+
 def test_a_student_of_a_failed_distillation_is_named():
     student = MODELS.build(tiny_models.retinanet())
     config = {**tiny_models.retinanet_pair(), 'architecture': student}
