@@ -155,7 +155,11 @@ class Distilled:
     # ----------------------------------------------------------------- train
 
     def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+        self,
+        inputs: Tensor,
+        data_samples: Any = None,
+        mode: str = 'tensor',
+        **kwargs,
     ) -> Any:
         """Run the student; in mode 'loss', with its teacher.
 
@@ -163,31 +167,49 @@ class Distilled:
             inputs: Images as the student's preprocessor returns them.
             data_samples: Their annotations.
             mode: 'tensor', 'predict' or 'loss'.
+            kwargs: Further arguments that the student takes.
 
         Shape:
             - inputs: (B, C, H, W)
-        """
-        if mode == 'loss' and not hasattr(super(), 'loss'):
-            return self.loss(inputs, data_samples)
-        return super().forward(inputs, data_samples, mode=mode)
 
-    def _task_losses(self, inputs: Tensor, data_samples: Any) -> dict:
+        Raises:
+            RuntimeError: The student computes its losses past its ``loss``,
+                so that nothing is distilled.
+        """
+        if mode != 'loss':
+            return super().forward(inputs, data_samples, mode=mode, **kwargs)
+        if not hasattr(super(), 'loss'):
+            return self.loss(inputs, data_samples, **kwargs)
+        losses = super().forward(inputs, data_samples, mode=mode, **kwargs)
+        self._require_distilled(losses)
+        return losses
+
+    def _task_losses(self, *args, **kwargs) -> dict:
         """The student's own losses."""
         if hasattr(super(), 'loss'):
-            return super().loss(inputs, data_samples)
+            return super().loss(*args, **kwargs)
         # It computes them in `forward`, as MMEngine's examples do.
-        return super().forward(inputs, data_samples, mode='loss')
+        return super().forward(*args, mode='loss', **kwargs)
 
-    def loss(
-        self,
-        inputs: Tensor,
-        data_samples: list[BaseDataElement] | None = None,
-    ) -> dict[str, Any]:
+    def _require_distilled(self, losses: dict) -> None:
+        names = [
+            n for n in self.distiller.loss_forward_mappings if 'loss' in n
+        ]
+        if names and f'distill.{names[0]}' not in losses:
+            raise RuntimeError(
+                f"{type(self).__name__}.forward in mode 'loss' does not call "
+                'self.loss, so nothing is distilled. Let it call the method '
+                'that its class has'
+            )
+
+    def loss(self, *args, **kwargs) -> dict[str, Any]:
         """Compute the student's losses and the distill losses.
 
         Args:
-            inputs: Images as the student's preprocessor returns them.
-            data_samples: Their annotations, for the student only.
+            args: As the student's own ``loss`` takes them: images as its
+                preprocessor returns them, and their annotations, which only
+                the student sees.
+            kwargs: The same, by the names that they have there.
 
         Returns:
             The student's losses under their own names and the distill losses,
@@ -197,7 +219,7 @@ class Distilled:
             the distiller.
 
         Shape:
-            - inputs: (B, C, H, W)
+            - images: (B, C, H, W)
 
         Raises:
             RuntimeError: A distill loss has no gradient for the student, or
@@ -207,7 +229,7 @@ class Distilled:
             ValueError: A loss does not fit its features.
         """
         if not self.distills:
-            losses = self._task_losses(inputs, data_samples)
+            losses = self._task_losses(*args, **kwargs)
             return {**losses, **add_prefix(self._zero_losses(), 'distill')}
         if self._teacher_fault:
             raise TeacherFault(self._teacher_fault)
@@ -217,10 +239,10 @@ class Distilled:
             with values_unchecked():
                 distiller.set_deliveries_override(False)
                 with distiller.deliveries:
-                    self._run_teacher(inputs, data_samples)
+                    self._run_teacher(*_batch(args, kwargs))
                 distiller.set_deliveries_override(True)
                 with self._student_records.of(self), distiller.deliveries:
-                    losses = self._task_losses(inputs, data_samples)
+                    losses = self._task_losses(*args, **kwargs)
                 distill_losses = self._distill_losses()
         finally:
             self._forget_records()
@@ -321,6 +343,15 @@ def _extended(extension: type[Distilled], kind: type[BaseModel]) -> type:
 def _empty(extension: type[Distilled], kind: type[BaseModel]) -> Distilled:
     """A model that its state still has to fill."""
     return nn.Module.__new__(_extended(extension, kind))
+
+
+def _batch(args: Sequence, kwargs: Mapping[str, Any]) -> list:
+    """Images and annotations among the arguments of a student's ``loss``."""
+    batch = list(args[:2])
+    for name in _SIGNATURES['loss'][len(batch) :]:
+        found = (v for k, v in kwargs.items() if k.endswith(name))
+        batch.append(next(found, None))
+    return batch
 
 
 def _check_student(student: BaseModel) -> None:

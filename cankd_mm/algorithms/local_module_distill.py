@@ -9,7 +9,6 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
 from torch import nn
 
@@ -219,23 +218,16 @@ class LocalModuleDistill(FrozenTeacherDistill):
         finally:
             self.optim_wrapper = None
 
-    def loss(
-        self,
-        inputs: torch.Tensor,
-        data_samples: list[BaseDataElement] | None = None,
-    ) -> dict[str, torch.Tensor]:
+    def loss(self, *args, **kwargs) -> dict[str, torch.Tensor]:
         """Compute the losses, and back-propagate local ones if so set.
 
         Args:
-            inputs: Images as the student's preprocessor returns them.
-            data_samples: Their annotations, for the student only.
+            args: As for :meth:`FrozenTeacherDistill.loss`.
+            kwargs: As for :meth:`FrozenTeacherDistill.loss`.
 
         Returns:
             As :meth:`FrozenTeacherDistill.loss`. A loss that was
             back-propagated already keeps its value here, and a gradient of 0.
-
-        Shape:
-            - inputs: (B, C, H, W)
 
         Raises:
             RuntimeError: ``local_backward`` in a distributed run without
@@ -246,13 +238,13 @@ class LocalModuleDistill(FrozenTeacherDistill):
         # The weight may have changed since.
         self._switch_truncations()
         if not self._goes_backward_early():
-            return super().loss(inputs, data_samples)
+            return super().loss(*args, **kwargs)
         try:
             self._early = LocalBackward(
                 self, self.local_modules, self._weight_of, self.optim_wrapper
             )
             with self._early:
-                return super().loss(inputs, data_samples)
+                return super().loss(*args, **kwargs)
         finally:
             self._early = None
 

@@ -267,6 +267,27 @@ def test_students_that_are_called_otherwise_are_named(student, name):
         )
 
 
+def test_loss_takes_the_students_own_names():
+    model = built()
+    batch = model.data_preprocessor(tiny_models.detection_batch(), True)
+    expected = model(**batch, mode='loss')
+    found = model.loss(
+        batch_data_samples=batch['data_samples'], batch_inputs=batch['inputs']
+    )
+    assert found.keys() == expected.keys()
+    assert torch.equal(
+        found['distill.loss_distill'], expected['distill.loss_distill']
+    )
+
+
+def test_losses_past_the_distilled_ones_are_named():
+    model = built()
+    model.loss = lambda *args: RetinaNet.loss(model, *args)  # a profiler's
+    batch = model.data_preprocessor(tiny_models.detection_batch(), True)
+    with pytest.raises(RuntimeError, match='nothing is distilled'):
+        model(**batch, mode='loss')
+
+
 def test_a_given_teacher_is_kept_as_it_is():
     teacher = MODELS.build(tiny_models.retinanet(16))
     state = copy.deepcopy(teacher.state_dict())
