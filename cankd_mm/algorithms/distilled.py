@@ -192,9 +192,7 @@ class Distilled:
         return super().forward(*args, mode='loss', **kwargs)
 
     def _require_distilled(self, losses: dict) -> None:
-        names = [
-            n for n in self.distiller.loss_forward_mappings if 'loss' in n
-        ]
+        names = self._loss_names()
         if names and f'distill.{names[0]}' not in losses:
             raise RuntimeError(
                 f"{type(self).__name__}.forward in mode 'loss' does not call "
@@ -288,16 +286,16 @@ class Distilled:
         if self.training and torch.is_grad_enabled():
             check_gradients(self.distiller)
 
+    def _loss_names(self) -> list[str]:
+        """Names of the distill losses, statistics left out."""
+        return [n for n in self.distiller.loss_forward_mappings if 'loss' in n]
+
     def _zero_losses(self) -> dict[str, Tensor]:
         """Zeros for all distill losses, in place of their last values.
 
         MMEngine repeats the last value of a name that is reported no more.
         """
-        names = [
-            name
-            for name in self.distiller.loss_forward_mappings
-            if 'loss' in name
-        ]
+        names = self._loss_names()
         losses = dict.fromkeys(names, self._zero_loss())
         if names:
             losses[names[0]] = self._zero_loss(self.distiller.parameters())
