@@ -59,8 +59,14 @@ def fail(work_dir, *arguments, config=PLAIN, epochs=1) -> tuple[int, str]:
 
 
 def log_of(work_dir: Path) -> str:
-    """The log file of the last start."""
-    return max(work_dir.glob('*/*.log')).read_text()
+    """What the last start logged.
+
+    MMEngine names the file after the second in which a run starts: two
+    starts within one second append to the same file.
+    """
+    log = max(work_dir.glob('*/*.log')).read_text()
+    *_, last = log.split('System environment:')
+    return last
 
 
 def write_lock(work_dir: Path, age: float = 0.0, **holder) -> None:
