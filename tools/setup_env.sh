@@ -6,10 +6,13 @@
 # repository root. Keeps a torch or a stock OpenMMLab stack that is there.
 # Does nothing when what it would install has not changed since.
 
-TORCH='torch>=2.1,<2.14'
+# What was tried. A newer torch that is there is kept, with a warning.
+TORCH='torch>=2.1,<2.15'
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 say() { echo "[setup] $*"; }
+
+warn() { echo "[setup] warning: $*" >&2; }
 
 fail() {
     echo "[setup] error: $*" >&2
@@ -32,13 +35,13 @@ pip_install() {
 
 # suitable PYTHON: whether it runs and is a version that this package supports.
 suitable() {
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
         2>/dev/null
 }
 
 find_python() {
     local name without_venv=''
-    for name in python3.12 python3.11 python3.10 python3; do
+    for name in python3.12 python3.11 python3.10 python3.13 python3; do
         suitable "$name" || continue
         if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
             PYTHON="$name"
@@ -51,14 +54,14 @@ find_python() {
             "venv module (Debian, Ubuntu: apt install $without_venv-venv) or" \
             "name another Python: PYTHON=/path/to/python bash $0"
     fi
-    fail "no Python 3.10, 3.11 or 3.12 found. Install one, or name it:" \
+    fail "no Python 3.10 to 3.13 found. Install one, or name it:" \
         "PYTHON=/path/to/python bash $0"
 }
 
 choose_python() {
     if [ -n "${PYTHON:-}" ]; then
         command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON: not found."
-        suitable "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.10-3.12:" \
+        suitable "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.10-3.13:" \
             "$("$PYTHON" --version 2>&1)"
         "$PYTHON" -m pip --version >/dev/null 2>&1 ||
             fail "PYTHON=$PYTHON has no pip: $PYTHON -m ensurepip"
@@ -88,21 +91,75 @@ for kind, names in (('torch', ('torch',)), ('stock', STOCK)):
 EOF
 }
 
+# install_torch FOUND: FOUND is the version that is there, if one is.
 install_torch() {
     local found="$1"
     if [ -z "$found" ]; then
-        timed "Installing torch (the largest download)" pip_install "$TORCH"
+        # In one call, so that pip takes two that fit.
+        timed "Installing torch and torchvision (the largest download)" \
+            pip_install "$TORCH" torchvision
+        require_torchvision
         return
     fi
     case "$found" in
-    2.[1-9] | 2.[1-9][.+]* | 2.1[0-3] | 2.1[0-3][.+]*) ;;
-    *)
+    [01].* | 2.0 | 2.0[.+]*)
         fail "torch $found is in this environment; supported is $TORCH." \
             "Install one of these there ($PYTHON -m pip install '$TORCH')," \
             "or leave PYTHON unset to get a .venv of its own."
         ;;
+    2.[1-9] | 2.[1-9][.+]* | 2.1[0-4] | 2.1[0-4][.+]*) ;;
+    *) warn "torch $found is newer than what was tried ($TORCH)." ;;
     esac
     say "Keeping torch $found"
+    add_torchvision "$found"
+}
+
+# Whether torchvision imports and its operators run. One that was built for
+# another torch fails in various ways.
+torchvision_works() {
+    "$PYTHON" - 2>/dev/null <<'EOF'
+import torch
+import torchvision
+
+torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+EOF
+}
+
+has_torchvision() {
+    "$PYTHON" -c 'import importlib.metadata as m; m.version("torchvision")' \
+        2>/dev/null
+}
+
+# add_torchvision TORCH: adds the torchvision that fits a torch which is kept.
+# It is optional: nothing here ends the set-up.
+add_torchvision() {
+    local torch="$1"
+    if has_torchvision; then
+        torchvision_works || warn "the torchvision that is there does not" \
+            "work with torch $torch. It keeps every training from starting:" \
+            "uninstall it ($PYTHON -m pip uninstall torchvision), or install" \
+            "the one built for this torch, from where the torch came from."
+        return
+    fi
+    say "Installing the torchvision that fits torch $torch ..."
+    if pip_install "torch==$torch" torchvision; then
+        require_torchvision
+    else
+        warn "no torchvision fits torch $torch. Going on without." \
+            "$WITHOUT_TORCHVISION"
+    fi
+}
+
+WITHOUT_TORCHVISION="Detection operators then run in plain torch, which is\
+ slower, above all on a GPU."
+
+# Removes the torchvision that was just installed if it does not work.
+require_torchvision() {
+    torchvision_works && return
+    "$PYTHON" -m pip uninstall --quiet --yes torchvision
+    warn "torchvision was removed again: it does not import beside this torch." \
+        "A torch for CPUs needs the torchvision for CPUs, from where the torch" \
+        "came from. $WITHOUT_TORCHVISION"
 }
 
 install_stack() {

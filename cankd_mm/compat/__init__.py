@@ -20,6 +20,7 @@ from cankd_mm.compat import (
     mmrazor_cfg_path,
     mmrazor_quantization,
     mmrazor_version_gate,
+    torchvision_weights,
 )
 
 # In the order they are applied: what MMRazor's import needs comes first.
@@ -34,6 +35,7 @@ _WORKAROUNDS = (
     checkpoint_inference,
     checkpoint_resume,
     checkpoint_saving,
+    torchvision_weights,
     mmrazor_cfg_path,
 )
 _applied: list[str] = []

@@ -1,10 +1,13 @@
 """Reads the weights that a config names, for the checks."""
 
+import difflib
+import functools
 import os
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import checkpoint
 from torch import Tensor
 
 from cankd_mm.checkpoint.file_kind import require_checkpoint_file
@@ -21,6 +24,14 @@ from cankd_mm.utils.config_path import require_text
 # What reading a file named in a config raises: it is not there, may not be
 # read, is something else, is damaged, holds code.
 FAILURES = (OSError, ValueError)
+# Schemes of MMEngine whose addresses stand in a list, and what reads it.
+_LISTS = {
+    'torchvision': 'get_torchvision_models',
+    'modelzoo': 'get_torchvision_models',
+    'open-mmlab': 'get_external_models',
+    'openmmlab': 'get_external_models',
+    'mmcls': 'get_mmcls_models',
+}
 
 
 def own_file(path: str, key: str) -> str | None:
@@ -53,12 +64,13 @@ def mmengines_file(path: str, key: str) -> str | None:
         As :func:`own_file`.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: There is no such file, or MMEngine knows no weights
+            of this name (``torchvision://resnet5``).
         ValueError: ``path`` is no text, or leads to no regular file.
     """
     path = require_text(path, key)
     if '://' in path:
-        return _cached(path)
+        return _cached(_address(path, key))
     found = os.path.expanduser(path)
     if os.path.lexists(found):
         require_checkpoint_file(found, key)
@@ -139,6 +151,31 @@ def as_error(failure: Exception, key: str) -> Finding:
     for start in (f'{key}=', f'{key}: '):
         text = text.removeprefix(start)
     return error(key, text)
+
+
+def _address(path: str, key: str) -> str:
+    """Return where a name of one of MMEngine's lists leads."""
+    scheme, _, name = path.partition('://')
+    if scheme not in _LISTS:
+        return path
+    names = _listed(_LISTS[scheme])
+    if name in names:
+        return names[name]
+    close = difflib.get_close_matches(name, names, n=5) or sorted(names)[:5]
+    known = ', '.join(f'{scheme}://{other}' for other in close)
+    raise FileNotFoundError(
+        f'{key}={path!r}: MMEngine knows no weights of this name. It knows '
+        f'{known}, and others'
+    )
+
+
+@functools.cache
+def _listed(reader: str) -> dict[str, str]:
+    names = dict(getattr(checkpoint, reader)())
+    for old, new in checkpoint.get_deprecated_model_names().items():
+        if new in names:
+            names[old] = names[new]
+    return names
 
 
 def _cached(address: str) -> str | None:

@@ -7,14 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from packaging.specifiers import SpecifierSet
 
 # What docs/compatibility.md lists as tried, by distribution.
-_ANY = {'torch': '>=2.1,<2.14', 'mmrazor': '==1.0.0'}
+_ANY = {'torch': '>=2.1,<2.15', 'mmrazor': '==1.0.0'}
 STACKS = {
     'OneDL': {
         'onedl-mmengine': '==0.10.12',
         'onedl-mmcv': '==2.3.6',
         'onedl-mmdetection': '==3.5.1',
         'onedl-mmsegmentation': '==1.4.2',
-        'torch': '>=2.3,<2.14',
+        'torch': '>=2.3,<2.15',
         'numpy': '>=2',
     },
     'stock': {

@@ -52,6 +52,7 @@ def load_url(url, weights_only=True):
     pass
 
 checkpoint.load_from_local = load_from_local
+checkpoint.get_torchvision_models = dict
 torch.hub.load_state_dict_from_url = load_url
 
 from mmrazor.registry import MODELS

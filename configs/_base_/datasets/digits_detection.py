@@ -2,6 +2,11 @@
 _base_ = './digits.py'
 
 default_scope = 'mmdet'
+visualizer = dict(
+    type='DetLocalVisualizer',
+    name='visualizer',
+    vis_backends=[dict(type='LocalVisBackend')],
+)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

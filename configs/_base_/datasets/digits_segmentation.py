@@ -2,6 +2,11 @@
 _base_ = './digits.py'
 
 default_scope = 'mmseg'
+visualizer = dict(
+    type='SegLocalVisualizer',
+    name='visualizer',
+    vis_backends=[dict(type='LocalVisBackend')],
+)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
