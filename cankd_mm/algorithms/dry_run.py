@@ -18,6 +18,11 @@ from cankd_mm.algorithms.distill_losses import (
     optional_arguments,
 )
 from cankd_mm.algorithms.recorded_forward import RecordedForward
+from cankd_mm.utils.missing_operators import (
+    MissingOperatorError,
+    describe,
+    missing_operators,
+)
 from cankd_mm.utils.random_state import preserved_random_state
 
 _SEQUENCES = (list, deque)
@@ -140,6 +145,25 @@ def set_mode(student: nn.Module, training: bool) -> None:
             module.eval()
 
 
+def check_operators(student: nn.Module) -> None:
+    """Raise if the student refers to operators of mmcv that are missing.
+
+    Some are called in the loss or the prediction only, which no dry forward
+    reaches.
+
+    Raises:
+        MissingOperatorError: It names the operators and their modules.
+    """
+    missing = missing_operators(student)
+    if missing:
+        raise MissingOperatorError(
+            'mmcv was installed without operators that the student calls: '
+            f'{describe(missing)}. Install an mmcv that was compiled with its '
+            'operators. If training and prediction never reach them, set '
+            'model.dry_run_size=None to leave this check out'
+        )
+
+
 class TeacherFault(ValueError):
     """The teacher fails, or is not finite, in the dry run."""
 
@@ -150,10 +174,14 @@ def named_failure(role: str, size: tuple[int, int]) -> Iterator[None]:
 
     Raises:
         TeacherFault: In place of whatever the teacher raised.
-        ValueError: In place of whatever the student raised.
+        MissingOperatorError: The student called an operator that is missing.
+        ValueError: In place of whatever else the student raised.
     """
     try:
         yield
+    except MissingOperatorError as error:
+        kind = MissingOperatorError if role == 'student' else TeacherFault
+        raise kind(f'the {role} failed in its dry run: {error}') from error
     except Exception as error:
         fault = (
             f'the {role} failed on a random image of {size[0]}x{size[1]} '

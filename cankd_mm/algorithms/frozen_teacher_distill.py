@@ -315,6 +315,7 @@ class FrozenTeacherDistill(Distilled):
         inputs, samples = dry_run.dry_input(self, size, self._device)
         try:
             with dry_run.side_effect_free(self, self._dry_run_results):
+                dry_run.check_operators(self)
                 with dry_run.named_failure('teacher', size):
                     self._try_teacher(inputs, samples, fold_norms)
                 dry_run.check_teacher(self._teacher_forward)

@@ -78,7 +78,9 @@ def _stand_in(name: str):
         raise AttributeError(f'module {NAME!r} has no attribute {name!r}')
 
     def missing(*args, **kwargs) -> NoReturn:
-        raise NotImplementedError(
+        from cankd_mm.utils.missing_operators import MissingOperatorError
+
+        raise MissingOperatorError(
             f'mmcv operator `{name}` needs mmcv compiled with its operators, '
             'and this mmcv was installed without them. Install a wheel that '
             'has them (`mim install mmcv`) or compile them: `MMCV_WITH_OPS=1 '
@@ -88,4 +90,5 @@ def _stand_in(name: str):
         )
 
     missing.__name__ = missing.__qualname__ = name
+    missing.is_missing = True
     return missing
