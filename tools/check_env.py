@@ -29,14 +29,26 @@ def main() -> None:
 
     from cankd_mm import compat
     from cankd_mm.compat.mmcv_ops.provider import find_compiled
+    from cankd_mm.utils.torchvision_state import (
+        torchvision_problem,
+        torchvision_remedy,
+    )
 
     print('  workarounds applied:  ' + (', '.join(compat.applied()) or 'none'))
-    operators = 'compiled' if find_compiled() else 'torchvision or torch'
+    problem = torchvision_problem()
+    without = 'torchvision and torch' if problem is None else 'torch'
+    operators = 'compiled' if find_compiled() else without
     print(f"  mmcv's operators:     {operators}")
     gpus = torch.cuda.device_count()
     name = f', {torch.cuda.get_device_name()}' if gpus else ''
     print(f'  GPUs:                 {gpus}{name}')
     works = MODELS.get('FrozenTeacherDistill') is not None
+    if problem is not None and not find_compiled():
+        print(
+            f'WARNING: torchvision: {problem}. NMS, RoIAlign and deformable '
+            'convolution run\nin plain torch, which is slower, above all on a '
+            f'GPU. Remedy: {torchvision_remedy()}'
+        )
     print('Ready.' if works else 'FrozenTeacherDistill is not registered.')
     sys.exit(not works)
 

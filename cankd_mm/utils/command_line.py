@@ -1,15 +1,18 @@
 """What the command lines of ``tools/`` share."""
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.process_group import join_process_group
+from cankd_mm.utils.torchvision_state import torchvision_notice
 
 # Where launchers write the number of processes, and a process's own.
 _WORLD_SIZES = dict(
@@ -89,10 +92,17 @@ def rank(launcher: str) -> int:
 def build_runner(cfg: Config) -> Runner:
     """Builds the runner of a config, on GPUs or CPUs, alone or distributed.
 
+    Warns where torchvision does not work, or a GPU run is without it.
+
     Raises:
         ValueError: Another launcher than 'pytorch' without a GPU.
     """
     join_process_group(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    notice = torchvision_notice()
+    try:
+        if 'runner_type' in cfg:
+            return RUNNERS.build(cfg)
+        return Runner.from_cfg(cfg)
+    finally:
+        if notice:  # by now there is a log file
+            print_log(notice, logger='current', level=logging.WARNING)
