@@ -7,7 +7,7 @@ carries: ``mmdet::tools/analysis_tools/get_flops.py``. It runs as
 ``python SCRIPT ARGS...`` would, after ``import cankd_mm``: where mmcv was
 installed without its compiled operators, or MMRazor does not import beside
 the installed torch, the script works all the same, and it finds what this
-package registers.
+package registers. A ``torch.load`` of its own reads OpenMMLab checkpoints.
 """
 
 import os
@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cankd_mm  # noqa: F401  (what the script needs)
+from cankd_mm.compat import checkpoint_loading
 
 
 def find_script(name: str) -> str:
@@ -69,6 +70,7 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f'python -m cankd_mm: {error}')
     sys.argv = [script, *sys.argv[2:]]
+    checkpoint_loading.allow_in_torch_load()
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name='__main__')
 

@@ -261,14 +261,27 @@ def _users_globals() -> list:
     return torch.serialization.get_safe_globals() if _has_allow_list() else []
 
 
+def allow_in_torch_load() -> None:
+    """Lets a bare ``torch.load`` read what OpenMMLab checkpoints hold.
+
+    For scripts that call it themselves: since torch 2.6 it refuses the log
+    histories that mmengine writes.
+    """
+    if _has_allow_list():
+        torch.serialization.add_safe_globals(_ours())
+
+
+def _ours() -> list:
+    return [(value, name) for name, value in allowed_globals().items()]
+
+
 @contextlib.contextmanager
 def _only(users: list):
     """Allows ours and the user's globals, not what mmengine adds meanwhile."""
     serialization = torch.serialization
     before = serialization.get_safe_globals()
-    ours = [(value, name) for name, value in allowed_globals().items()]
     serialization.clear_safe_globals()
-    serialization.add_safe_globals(users + ours)
+    serialization.add_safe_globals(users + _ours())
     try:
         yield
     finally:
