@@ -15,8 +15,9 @@ from torch import Tensor
 def corners(y: Tensor, x: Tensor, height, width) -> tuple[Tensor, Tensor]:
     """Finds the four pixels around each point and their bilinear weights.
 
-    The map is zero outside. ``height`` and ``width`` are numbers or tensors
-    that broadcast with the points.
+    The map is zero outside, and so is the gradient of a point at exactly -1,
+    where mmcv's rule is ``y > -1 and x > -1``. ``height`` and ``width`` are
+    numbers or tensors that broadcast with the points.
 
     Args:
         y: Vertical coordinates, 0 at the centre of the first row.
@@ -33,6 +34,7 @@ def corners(y: Tensor, x: Tensor, height, width) -> tuple[Tensor, Tensor]:
     """
     top, left = y.detach().floor(), x.detach().floor()
     bottom_weight, right_weight = y - top, x - left
+    within_reach = (y > -1) & (x > -1)
     index, weight = [], []
     for row, row_weight in (
         (top, 1 - bottom_weight),
@@ -42,9 +44,8 @@ def corners(y: Tensor, x: Tensor, height, width) -> tuple[Tensor, Tensor]:
             (left, 1 - right_weight),
             (left + 1, right_weight),
         ):
-            inside = (
-                (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            )
+            inside = within_reach & (row >= 0) & (row < height)
+            inside &= (column >= 0) & (column < width)
             index.append(torch.where(inside, row * width + column, 0).long())
             weight.append(torch.where(inside, row_weight * column_weight, 0))
     return torch.stack(index, -1), torch.stack(weight, -1)

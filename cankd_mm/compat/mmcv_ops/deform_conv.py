@@ -9,6 +9,8 @@ Legend: B batch, I input and O output channels, (H, W) input and (h, w) output
 size, G groups, D groups of offsets, K points of the kernel.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -136,14 +138,16 @@ def modulated_deform_conv_forward(
         weight: Kernel, (O, I / G, kernel_h, kernel_w).
         bias: Bias, (O,), or anything if not ``with_bias``.
         ones: Work space of the compiled operator; unused, like ``columns``.
-        offset: Shift (y, x) of each point, (B, D * K * 2, h, w).
-        mask: Weight of each point, (B, D * K, h, w).
+        offset: Shift (y, x) of each point, (B, D * K * 2, h, w). Larger maps,
+            which DyHead has, are read as mmcv's kernels read them: the first
+            D * K * 2 * h * w numbers of an image, laid out anew.
+        mask: Weight of each point, (B, D * K, h, w), or larger, likewise.
         output: Receives the result, (B, O, h, w).
         columns: Unused.
         with_bias: Whether the bias is added.
         **geometry: See ``_modulated``.
     """
-    convolve = _modulated(**geometry)
+    convolve = _modulated(output.shape[-2:], **geometry)
     result = convolve(*at_least_float32(input, offset, weight, mask))
     if with_bias:
         result = result + bias.detach()[:, None, None]
@@ -174,8 +178,8 @@ def modulated_deform_conv_backward(
         weight: Kernel, (O, I / G, kernel_h, kernel_w).
         bias: Unused, like ``ones`` and ``columns``.
         ones: Unused.
-        offset: Shift (y, x) of each point, (B, D * K * 2, h, w).
-        mask: Weight of each point, (B, D * K, h, w).
+        offset: Shift (y, x) of each point, (B, D * K * 2, h, w), or larger.
+        mask: Weight of each point, (B, D * K, h, w), or larger.
         columns: Unused.
         grad_input: Buffer like ``input``.
         grad_weight: Buffer like ``weight``.
@@ -188,7 +192,7 @@ def modulated_deform_conv_backward(
     """
     _accumulate(
         (grad_input, grad_offset, grad_weight, grad_mask),
-        _modulated(**geometry),
+        _modulated(grad_output.shape[-2:], **geometry),
         at_least_float32(input, offset, weight, mask),
         grad_output,
     )
@@ -226,6 +230,7 @@ def _plain(
 
 
 def _modulated(
+    size,
     *,
     kernel_h,
     kernel_w,
@@ -238,8 +243,11 @@ def _modulated(
     group,
     deformable_group,
 ):
-    """Reads the geometry in the words of ``modulated_deform_conv_*``."""
-    return _convolution(
+    """Reads the geometry in the words of ``modulated_deform_conv_*``.
+
+    ``size`` is the output's.
+    """
+    convolve = _convolution(
         (stride_h, stride_w),
         (pad_h, pad_w),
         (dilation_h, dilation_w),
@@ -247,18 +255,42 @@ def _modulated(
         deformable_group,
     )
 
+    def convolve_packed(input, offset, weight, mask):
+        offset = _prefix(offset, size, 'offset')
+        return convolve(input, offset, weight, _prefix(mask, size, 'mask'))
+
+    return convolve_packed
+
+
+def _prefix(maps, size, name):
+    """The first numbers of each image as maps of the output's size."""
+    if maps.shape[-2:] == size:
+        return maps
+    shape = (*maps.shape[:2], *size)
+    needed = math.prod(shape[1:])
+    if maps[:1].numel() < needed:
+        raise ValueError(
+            f'modulated deformable convolution: {name} has shape '
+            f'{tuple(maps.shape)}, expected {shape} or larger maps'
+        )
+    return maps.flatten(1)[:, :needed].reshape(shape)
+
 
 def _convolution(stride, padding, dilation, groups, offset_groups):
     """Returns the convolution: (input, offset, weight, mask) -> output."""
 
     def convolve(input, offset, weight, mask=None):
         with torch.autocast(input.device.type, enabled=False):
+            kernel = weight.shape[2:]
             compiled = torchvision_ops(input)
             if compiled is not None:
                 return compiled.deform_conv2d(
                     input,
                     weight,
-                    offset,
+                    _off_the_edge(
+                        offset.unflatten(1, (offset_groups, -1, 2)),
+                        *(kernel, stride, padding, dilation),
+                    ).flatten(1, 3),
                     input.new_zeros(len(input), 1) if mask is None else mask,
                     input.new_zeros(len(weight)),
                     *stride,
@@ -269,19 +301,28 @@ def _convolution(stride, padding, dilation, groups, offset_groups):
                     mask is not None,
                 )
             offset = offset.unflatten(1, (offset_groups, -1, 2))
-            points = _points(
-                offset, weight.shape[2:], stride, padding, dilation
-            )
+            points = _points(offset, kernel, stride, padding, dilation)
             columns = _columns(input, *points, mask)
             columns = columns.unflatten(1, (groups, -1)).flatten(2, 3)
-            kernel = weight.flatten(1).unflatten(0, (groups, -1))
+            kernels = weight.flatten(1).unflatten(0, (groups, -1))
             return (
-                (kernel @ columns)
+                (kernels @ columns)
                 .flatten(1, 2)
                 .view(len(input), len(weight), *offset.shape[-2:])
             )
 
     return convolve
+
+
+def _off_the_edge(offset, *geometry):
+    """Moves points at exactly -1 farther out.
+
+    Nothing is sampled there, and the gradient by the offset is 0, as mmcv has
+    it; torchvision gives such a point the slope of the pixels beside it.
+    """
+    y, x = _points(offset, *geometry)
+    at_edge = (y == -1) | (x == -1)
+    return offset - 2 * at_edge.unsqueeze(3)
 
 
 def _points(offset, kernel, stride, padding, dilation):

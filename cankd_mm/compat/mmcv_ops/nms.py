@@ -1,4 +1,4 @@
-"""Non-maximum suppression: ``nms`` and ``softnms`` of ``mmcv._ext``.
+"""Non-maximum suppression: ``nms``, ``nms_match``, ``softnms``.
 
 Legend: N boxes in (x1, y1, x2, y2).
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cankd_mm.compat.mmcv_ops.common import torchvision_ops
 
-__all__ = ['nms', 'softnms']
+__all__ = ['nms', 'nms_match', 'softnms']
 
 # Boxes settled at a time: a GPU wants few steps.
 _BLOCK = {'cpu': 128}
@@ -98,6 +98,33 @@ def _resolve(over: Tensor) -> Tensor:
         keep = update
 
 
+def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
+    """Greedy non-maximum suppression that keeps what is suppressed.
+
+    Args:
+        dets: Boxes and scores on the CPU, (N, 5).
+        iou_threshold: A box joins the group of a better one whose IoU with it
+            is at least this.
+
+    Returns:
+        Groups of indices, each with its best box first and the others in the
+        order of their scores; the best group first.
+    """
+    index = dets[:, 4].detach().argsort(descending=True, stable=True).numpy()
+    x1, y1, x2, y2 = dets[:, :4].detach().float().numpy()[index].T
+    table = np.stack((x1, y1, x2, y2, (x2 - x1) * (y2 - y1)))
+    iou_threshold = np.float32(iou_threshold)
+    groups = []
+    with np.errstate(invalid='ignore', divide='ignore'):
+        while len(index):
+            iou = _row_iou(table[:4, 0], table[4, 0], table, 0)
+            joins = iou >= iou_threshold
+            joins[0] = True
+            groups.append(index[joins].tolist())
+            table, index = table[:, ~joins], index[~joins]
+    return groups
+
+
 def softnms(
     boxes: Tensor,
     scores: Tensor,
@@ -146,7 +173,10 @@ def softnms(
             top, done = table[:, done], done + 1
             rest = table[:, done:]
             rest[4] *= _soft_weight(
-                _row_iou(top, rest, offset), iou_threshold, sigma, method
+                _row_iou(top, top[5], rest[[0, 1, 2, 3, 5]], offset),
+                iou_threshold,
+                sigma,
+                method,
             )
             order = done + _compaction(~(rest[4] < min_score))
             order = np.concatenate([np.arange(done), order])
@@ -162,11 +192,12 @@ def _first_maximum(scores: np.ndarray) -> int:
     return int(best)
 
 
-def _row_iou(box, others, offset):
+def _row_iou(box, area, others, offset):
+    """IoU of a box with others in rows x1, y1, x2, y2, area."""
     width = np.minimum(box[2], others[2]) - np.maximum(box[0], others[0])
     height = np.minimum(box[3], others[3]) - np.maximum(box[1], others[1])
     inter = np.maximum(width + offset, 0) * np.maximum(height + offset, 0)
-    return inter / (box[5] + others[5] - inter)
+    return inter / (area + others[4] - inter)
 
 
 def _soft_weight(iou, iou_threshold, sigma, method):

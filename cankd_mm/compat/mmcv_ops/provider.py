@@ -17,14 +17,24 @@ class _Loader(Loader):
 
     def exec_module(self, module) -> None:
         from cankd_mm.compat.mmcv_ops import (
+            carafe,
             deform_conv,
+            deform_roi_pool,
             focal_loss,
+            line_nms,
+            masked_conv,
             ms_deform_attn,
             nms,
+            psa_mask,
             roi_align,
+            sync_batch_norm,
         )
 
-        families = (nms, roi_align, focal_loss, deform_conv, ms_deform_attn)
+        families = (
+            *(nms, line_nms, roi_align, deform_roi_pool, focal_loss),
+            *(deform_conv, ms_deform_attn, masked_conv, carafe, psa_mask),
+            sync_batch_norm,
+        )
         operators = {
             name: getattr(family, name)
             for family in families

@@ -7,13 +7,12 @@ Legend: B batch, C channels, (H, W) size of the map, P = B * H * W its pixels,
 N regions (image, x1, y1, x2, y2), (h, w) bins per region, M = N * h * w.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from cankd_mm.compat.mmcv_ops.bilinear import corners, weighted_rows
+from cankd_mm.compat.mmcv_ops.bilinear import weighted_rows
 from cankd_mm.compat.mmcv_ops.common import at_least_float32, torchvision_ops
+from cankd_mm.compat.mmcv_ops.roi_grid import grids, pixels
 
 __all__ = ['roi_align_backward', 'roi_align_forward']
 
@@ -21,28 +20,6 @@ _MAX, _MEAN = 0, 1
 # Samples handled at a time, to bound the memory: for the mean only indices
 # and weights are stored (50 MB), for the maximum every sample's channels.
 _CHUNK = {_MAX: 1 << 16, _MEAN: 1 << 20}
-
-
-class _Grid(NamedTuple):
-    """Samples of some regions, ordered by bin.
-
-    Attributes:
-        part: Which regions.
-        image: Image of each sample, (S,).
-        y: Its vertical coordinate on the map, (S,).
-        x: Its horizontal coordinate, (S,).
-        bin: Its bin, counted over the regions, (S,).
-        starts: First sample of each bin, (M,).
-        counts: Number of samples in each bin, (M,).
-    """
-
-    part: slice
-    image: Tensor
-    y: Tensor
-    x: Tensor
-    bin: Tensor
-    starts: Tensor
-    counts: Tensor
 
 
 def roi_align_forward(
@@ -89,7 +66,7 @@ def roi_align_forward(
         output.copy_(pooled)
         return
     table = features.permute(0, 2, 3, 1).flatten(0, 2)
-    for grid in _grids(
+    for grid in grids(
         regions.to(features),
         size,
         spatial_scale,
@@ -97,7 +74,7 @@ def roi_align_forward(
         aligned,
         _CHUNK[pool_mode],
     ):
-        index, weight = _pixels(grid.image, grid.y, grid.x, features.shape)
+        index, weight = pixels(grid.image, grid.y, grid.x, features.shape)
         if pool_mode == _MEAN:
             sums = weighted_rows(
                 table, index.flatten(), weight.flatten(), grid.starts * 4
@@ -161,103 +138,26 @@ def roi_align_backward(
         )
         grad_input.add_(grad)
         return
-    for grid in _grids(
+    for grid in grids(
         regions, size, spatial_scale, sampling_ratio, aligned, _CHUNK[_MEAN]
     ):
         bins = grad_output[grid.part].permute(0, 2, 3, 1).flatten(0, 2)
         bins = bins / grid.counts.clamp(min=1)[:, None]
         # The transpose of the forward sum: what a pixel gave to bins, it
         # gets back from them, so the entries are regrouped by pixel.
-        index, weight = _pixels(grid.image, grid.y, grid.x, shape)
+        index, weight = pixels(grid.image, grid.y, grid.x, shape)
         index, order = index.flatten().sort()
-        pixels = torch.arange(
+        every_pixel = torch.arange(
             shape[0] * shape[2] * shape[3], device=index.device
         )
         table = weighted_rows(
             bins,
             grid.bin.repeat_interleave(4)[order],
             weight.flatten()[order],
-            torch.searchsorted(index, pixels),
+            torch.searchsorted(index, every_pixel),
         )
         table = table.view(shape[0], *shape[2:], shape[1])
         grad_input.add_(table.permute(0, 3, 1, 2))
-
-
-def _grids(regions, size, spatial_scale, sampling_ratio, aligned, limit):
-    """Lays the samples, for as many regions at a time as the limit allows."""
-    bins = size[0] * size[1]
-    image = regions[:, 0].long()
-    shift = 0.5 if aligned else 0.0
-    left, top, right, bottom = (regions[:, 1:] * spatial_scale - shift).unbind(
-        1
-    )
-    height, width = bottom - top, right - left
-    if not aligned:
-        height, width = height.clamp(min=1), width.clamp(min=1)
-    bin_height, bin_width = height / size[0], width / size[1]
-    if sampling_ratio > 0:
-        rows = columns = torch.full_like(image, sampling_ratio)
-    else:
-        rows = bin_height.ceil().clamp(min=0).long()
-        columns = bin_width.ceil().clamp(min=0).long()
-    for part in _parts((rows * columns * bins).tolist(), limit):
-        counts = (rows * columns)[part].repeat_interleave(bins)
-        starts = counts.cumsum(0) - counts
-        bin = torch.arange(len(counts), device=counts.device)
-        bin = bin.repeat_interleave(counts)
-        region = bin // bins + part.start
-        cell = bin % bins
-        sample = torch.arange(len(bin), device=bin.device) - starts[bin]
-        y = _coordinate(
-            top,
-            bin_height,
-            rows,
-            region,
-            cell // size[1],
-            sample // columns[region],
-        )
-        x = _coordinate(
-            left,
-            bin_width,
-            columns,
-            region,
-            cell % size[1],
-            sample % columns[region],
-        )
-        yield _Grid(part, image[region], y, x, bin, starts, counts)
-
-
-def _parts(samples, limit):
-    start = total = 0
-    for region, count in enumerate(samples):
-        if region > start and total + count > limit:
-            yield slice(start, region)
-            start, total = region, 0
-        total += count
-    if samples:
-        yield slice(start, len(samples))
-
-
-def _coordinate(start, bin_size, samples, region, cell, sample):
-    # In mmcv's order of operations, for the same rounding.
-    size = bin_size[region]
-    return (
-        start[region] + cell * size + (sample + 0.5) * size / samples[region]
-    )
-
-
-def _pixels(image, y, x, shape):
-    """Pixels and weights of samples, which the map's edge is repeated for.
-
-    Up to one pixel outside, that is: samples farther out are zero.
-    """
-    height, width = shape[2:]
-    inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
-    index, weight = corners(
-        y.clamp(0, height - 1), x.clamp(0, width - 1), height, width
-    )
-    index = index + (image * height * width)[..., None]
-    return index, weight * inside[..., None]
 
 
 def _maximum(samples, grid):
@@ -282,7 +182,7 @@ def _maximum_backward(grad_output, rois, argmax_y, argmax_x, shape):
         part = slice(part, part + step)
         y, x = at_least_float32(argmax_y[part], argmax_x[part])
         image = rois[part, 0].long()[:, None, None, None] * shape[1] + plane
-        index, weight = _pixels(image, y, x, shape)
+        index, weight = pixels(image, y, x, shape)
         weight = weight * ((y != -1) * grad_output[part])[..., None]
         grad.scatter_add_(0, index.flatten(), weight.flatten().to(grad))
     return grad.view(shape)

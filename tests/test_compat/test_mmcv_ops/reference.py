@@ -137,3 +137,205 @@ def ms_deform_attn(levels, locations, weights):
                     channel, y * height - 0.5, x * width - 0.5
                 )
     return result
+
+
+def deform_conv_offset_gradient(x, offset, weight, grad, padding):
+    """By the offsets of one image, stride 1, one group: (K, 2, h, w) lists.
+
+    By mmcv's rule: a point counts where -1 < y < H and -1 < x < W, and its
+    slope is that between the pixels that its coordinates, rounded down, name.
+    """
+    channels, height, width = x.shape
+    outputs, _, kernel_h, kernel_w = weight.shape
+    rows, columns = grad.shape[1:]
+    offset = offset.view(-1, 2, rows, columns).tolist()
+    x, weight, grad = x.tolist(), weight.tolist(), grad.tolist()
+
+    def pixel(c, row, column):
+        inside = 0 <= row < height and 0 <= column < width
+        return x[c][row][column] if inside else 0.0
+
+    def slope(c, y, z):
+        if not (-1 < y < height and -1 < z < width):
+            return 0.0, 0.0
+        top, left = math.floor(y), math.floor(z)
+        a, b = pixel(c, top, left), pixel(c, top, left + 1)
+        d, e = pixel(c, top + 1, left), pixel(c, top + 1, left + 1)
+        dy, dz = y - top, z - left
+        return (
+            (1 - dz) * (d - a) + dz * (e - b),
+            (1 - dy) * (b - a) + dy * (e - d),
+        )
+
+    result = []
+    for k in range(kernel_h * kernel_w):
+        a, b = divmod(k, kernel_w)
+        by_y = [[0.0] * columns for _ in range(rows)]
+        by_x = [[0.0] * columns for _ in range(rows)]
+        for i in range(rows):
+            for j in range(columns):
+                y = i - padding + a + offset[k][0][i][j]
+                z = j - padding + b + offset[k][1][i][j]
+                for c in range(channels):
+                    slopes = slope(c, y, z)
+                    factor = sum(
+                        grad[o][i][j] * weight[o][c][a][b]
+                        for o in range(outputs)
+                    )
+                    by_y[i][j] += factor * slopes[0]
+                    by_x[i][j] += factor * slopes[1]
+        result.append([by_y, by_x])
+    return result
+
+
+def packed(maps, size):
+    """The first numbers of one image, in the order of memory: (C, h, w)."""
+    numbers = iter(maps.flatten().tolist())
+    return [
+        [[next(numbers) for _ in range(size[1])] for _ in range(size[0])]
+        for _ in range(len(maps))
+    ]
+
+
+def psa_mask(windows, size, kind):
+    """One image: weights of each pair of positions, (P, H, W) lists."""
+    height, width = windows.shape[1:]
+    half = [(length - 1) // 2 for length in size]
+    windows = windows.view(*size, height, width).tolist()
+    result = [
+        [[0.0] * width for _ in range(height)] for _ in range(height * width)
+    ]
+    for y in range(height):
+        for x in range(width):
+            for row in range(size[0]):
+                for column in range(size[1]):
+                    to_y, to_x = y + row - half[0], x + column - half[1]
+                    if not (0 <= to_y < height and 0 <= to_x < width):
+                        continue
+                    value = windows[row][column][y][x]
+                    if kind == 'collect':
+                        result[to_y * width + to_x][y][x] = value
+                    else:
+                        result[y * width + x][to_y][to_x] = value
+    return result
+
+
+def masked_conv(x, mask, weight, bias, padding):
+    """One image: the convolution where the mask is set, else 0."""
+    height, width = x.shape[1:]
+    outputs, channels, kernel_h, kernel_w = weight.shape
+    rows = height + 2 * padding[0] - kernel_h + 1
+    columns = width + 2 * padding[1] - kernel_w + 1
+    x, weight, bias = x.tolist(), weight.tolist(), bias.tolist()
+
+    def value(o, i, j):
+        if not mask[i, j] > 0:
+            return 0.0
+        total = bias[o]
+        for c in range(channels):
+            for a in range(kernel_h):
+                for b in range(kernel_w):
+                    y, z = i - padding[0] + a, j - padding[1] + b
+                    if 0 <= y < height and 0 <= z < width:
+                        total += weight[o][c][a][b] * x[c][y][z]
+        return total
+
+    return [
+        [[value(o, i, j) for j in range(columns)] for i in range(rows)]
+        for o in range(outputs)
+    ]
+
+
+def carafe(x, weights, kernel, groups, scale):
+    """One image: (C, s * H, s * W) nested lists."""
+    channels, height, width = x.shape
+    x, weights = x.tolist(), weights.tolist()
+    radius = kernel // 2
+
+    def value(c, i, j):
+        group, total = c // (channels // groups), 0.0
+        for a in range(kernel):
+            for b in range(kernel):
+                y, z = i // scale + a - radius, j // scale + b - radius
+                if 0 <= y < height and 0 <= z < width:
+                    entry = (group * kernel + a) * kernel + b
+                    total += weights[entry][i][j] * x[c][y][z]
+        return total
+
+    return [
+        [
+            [value(c, i, j) for j in range(width * scale)]
+            for i in range(height * scale)
+        ]
+        for c in range(channels)
+    ]
+
+
+def deform_roi_pool(features, roi, offset, size, scale, ratio, gamma):
+    """One region: (C, h, w) nested lists; offset (2, h, w), or None."""
+    image, *corners = roi.tolist()
+    left, top, right, bottom = (c * scale - 0.5 for c in corners)
+    height, width = bottom - top, right - left
+    bin_height, bin_width = height / size[0], width / size[1]
+    rows = ratio or math.ceil(bin_height)
+    columns = ratio or math.ceil(bin_width)
+
+    def pool(channel, i, j):
+        total = 0.0
+        for r in range(rows):
+            for c in range(columns):
+                y = top + bin_height * (i + (r + 0.5) / rows)
+                x = left + bin_width * (j + (c + 0.5) / columns)
+                if offset is not None:
+                    x += gamma * width * float(offset[0, i, j])
+                    y += gamma * height * float(offset[1, i, j])
+                if not (-1 <= y <= len(channel)):
+                    continue
+                if not (-1 <= x <= len(channel[0])):
+                    continue
+                y = min(max(y, 0), len(channel) - 1)
+                x = min(max(x, 0), len(channel[0]) - 1)
+                total += bilinear(channel, y, x)
+        return total / max(rows * columns, 1)
+
+    return [
+        [[pool(c, i, j) for j in range(size[1])] for i in range(size[0])]
+        for c in features[int(image)].tolist()
+    ]
+
+
+def nms_match(boxes, scores, threshold):
+    left = scores.argsort(descending=True, stable=True).tolist()
+    boxes, groups = boxes.tolist(), []
+    while left:
+        best, *left = left
+        group = [i for i in left if iou(boxes[best], boxes[i]) >= threshold]
+        groups.append([best, *group])
+        left = [i for i in left if i not in group]
+    return groups
+
+
+def line_distance(a, b):
+    """Mean distance of two lanes on the rows of both; None without any."""
+    rows = len(a) - 5
+    starts = [int(lane[2] * (rows - 1) + 0.5) for lane in (a, b)]
+    ends = [
+        start + int(lane[4]) - 1
+        for start, lane in zip(starts, (a, b), strict=True)
+    ]
+    first, last = max(starts), min(*ends, rows - 1)
+    if first < 0 or last < first:
+        return None
+    gaps = [abs(a[5 + i] - b[5 + i]) for i in range(first, last + 1)]
+    return sum(gaps) / len(gaps)
+
+
+def line_nms(lanes, scores, threshold, top_k):
+    lanes, kept = lanes.tolist(), []
+    for i in scores.argsort(descending=True, stable=True).tolist():
+        if len(kept) == top_k:
+            break
+        distances = [line_distance(lanes[j], lanes[i]) for j in kept]
+        if all(d is None or d >= threshold for d in distances):
+            kept.append(i)
+    return kept
