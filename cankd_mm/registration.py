@@ -13,7 +13,6 @@ from importlib.util import find_spec
 _LAZY = (
     ('mmrazor.registry', 'MODELS', 'cankd_mm.algorithms'),
     ('mmrazor.registry', 'MODELS', 'cankd_mm.connectors'),
-    ('mmrazor.registry', 'LOOPS', 'cankd_mm.engine.runner.mmrazor_loops'),
     ('mmdet.registry', 'DATASETS', 'cankd_mm.datasets.digits_detection'),
     ('mmseg.registry', 'DATASETS', 'cankd_mm.datasets.digits_segmentation'),
 )

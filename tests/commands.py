@@ -58,12 +58,33 @@ def launch_unchecked(
     script: str, *arguments, **environment
 ) -> tuple[int, str]:
     """Runs a launch script and returns its exit code and what it printed."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
     return run_unchecked(
         *('bash', f'tools/{script}', *arguments),
-        PORT=str(port),
+        PORT=_free_port(),
         CUDA_VISIBLE_DEVICES='',
         **environment,
     )
+
+
+def launch_environment(processes: int) -> list[dict[str, str]]:
+    """The environments of processes that form a group, as torchrun sets."""
+    port = _free_port()
+    return [
+        {
+            **os.environ,
+            'PYTHONPATH': str(ROOT),
+            'CUDA_VISIBLE_DEVICES': '',
+            'MASTER_ADDR': '127.0.0.1',
+            'MASTER_PORT': port,
+            'WORLD_SIZE': str(processes),
+            'RANK': str(rank),
+            'LOCAL_RANK': str(rank),
+        }
+        for rank in range(processes)
+    ]
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])

@@ -3,9 +3,13 @@
 One workaround per module. Each has ``needed()``, a probe of the installed
 libraries, and ``apply()``; a probe that finds nothing to mend leaves the
 libraries untouched. Nothing else in the package knows these problems exist.
+
+What mends a module whose import is heavy waits until somebody imports that.
 """
 
+import functools
 import logging
+from collections.abc import Iterable
 from types import ModuleType
 
 from cankd_mm.compat import (
@@ -16,12 +20,18 @@ from cankd_mm.compat import (
     checkpoint_saving,
     config_custom_imports,
     config_scopes,
+    distill_val_loop,
     mmcv_ops,
+    mmcv_roi_align,
+    mmcv_sync_bn,
     mmrazor_cfg_path,
+    mmrazor_inplace,
+    mmrazor_kd_soft_ce,
     mmrazor_quantization,
     mmrazor_version_gate,
     torchvision_weights,
 )
+from cankd_mm.utils.after_import import after_import
 
 # In the order they are applied: what MMRazor's import needs comes first.
 _WORKAROUNDS = (
@@ -38,7 +48,16 @@ _WORKAROUNDS = (
     torchvision_weights,
     mmrazor_cfg_path,
 )
+# By the module that they mend, which has to be imported first.
+_LATER = {
+    'mmcv.ops.roi_align': mmcv_roi_align,
+    'mmcv.ops.sync_bn': mmcv_sync_bn,
+    'mmrazor.engine.runner.distill_val_loop': distill_val_loop,
+    'mmrazor.models.algorithms.base': mmrazor_inplace,
+    'mmrazor.models.losses.kd_soft_ce_loss': mmrazor_kd_soft_ce,
+}
 _applied: list[str] = []
+_waiting: set[str] = set()
 
 
 def apply() -> list[str]:
@@ -47,29 +66,27 @@ def apply() -> list[str]:
     Returns:
         The names of the workarounds that this call applied, in order.
     """
+    now = _apply(_WORKAROUNDS)
+    for module, workaround in _LATER.items():
+        if module not in _waiting:
+            _waiting.add(module)
+            after_import(module, functools.partial(_apply, [workaround]))
+    return now
+
+
+def _apply(workarounds: Iterable[ModuleType]) -> list[str]:
     now = []
-    for workaround in _WORKAROUNDS:
+    for workaround in workarounds:
         name = workaround.__name__.rpartition('.')[2]
         if name not in _applied and workaround.needed():
             workaround.apply()
             _applied.append(name)
             now.append(name)
     if now:
-        _log(now)
+        logging.getLogger('cankd_mm').info(
+            'compatibility workarounds applied: %s', ', '.join(now)
+        )
     return now
-
-
-def note_applied(workaround: ModuleType) -> None:
-    """Note a workaround that is applied later than the others."""
-    name = workaround.__name__.rpartition('.')[2]
-    _applied.append(name)
-    _log([name])
-
-
-def _log(names: list[str]) -> None:
-    logging.getLogger('cankd_mm').info(
-        'compatibility workarounds applied: %s', ', '.join(names)
-    )
 
 
 def applied() -> tuple[str, ...]:

@@ -10,23 +10,25 @@ is, which is the teacher's and never changes.
 Upstream: "TODO: remove hard code after mmcls add data_preprocessor" in the
 loop itself.
 Probe: whether the loop replaces the teacher's preprocessor.
-Applied when loops are first looked up
-(:mod:`cankd_mm.engine.runner.mmrazor_loops`), since the import is heavy.
+Applied when ``mmrazor.engine.runner.distill_val_loop`` has been imported.
 Delete when a release of MMRazor leaves the teacher's preprocessor alone.
 """
 
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
+
+_MODULE = 'mmrazor.engine.runner.distill_val_loop'
 
 
 def needed() -> bool:
     """Whether MMRazor's loop replaces the teacher's preprocessor."""
     from mmengine.evaluator import Evaluator
-    from mmrazor.engine import SingleTeacherDistillValLoop
 
+    Loop = sys.modules[_MODULE].SingleTeacherDistillValLoop
     teacher = SimpleNamespace(data_preprocessor='teacher', val_step=None)
     model = SimpleNamespace(data_preprocessor='student', teacher=teacher)
-    SingleTeacherDistillValLoop(
+    Loop(
         SimpleNamespace(
             distributed=False, model=model, visualizer=SimpleNamespace()
         ),
@@ -38,8 +40,7 @@ def needed() -> bool:
 
 def apply() -> None:
     """Replace the methods of MMRazor's loop, also for its subclasses."""
-    from mmrazor.engine import SingleTeacherDistillValLoop as Loop
-
+    Loop = sys.modules[_MODULE].SingleTeacherDistillValLoop
     Loop.__init__ = _init
     Loop.run = _run
     Loop.run_iter_teacher = _run_iter_teacher

@@ -132,6 +132,96 @@ def test_kernel_gradient_is_scaled_and_added_to_the_buffer():
     torch.testing.assert_close(buffers[1], 1 + buffers[0] / 2)
 
 
+def zero_offsets(padding):
+    """Where a deformable convolution starts: points at exactly -1 and -2."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, 2, 5, 6)
+    x = torch.randn(*shape, generator=generator, dtype=torch.float64)
+    weight = torch.randn(3, 2, 3, 3, generator=generator, dtype=torch.float64)
+    size = [length + 2 * padding - 2 for length in shape[2:]]
+    offset = torch.zeros(1, 18, *size, dtype=torch.float64)
+    return x, offset, weight
+
+
+@pytest.mark.parametrize('modulated', [False, True])
+@pytest.mark.parametrize('moved', [0.0, 1.0, -1.0, 0.25])
+@pytest.mark.parametrize('padding', [1, 2])
+def test_offsets_that_start_at_zero_have_mmcvs_gradient(
+    padding, moved, modulated, device
+):
+    x, offset, weight = (t.to(device) for t in zero_offsets(padding))
+    offset = (offset + moved).requires_grad_()
+    if modulated:
+        mask = torch.ones_like(offset[:, :9])
+        output = modulated_deform_conv2d(
+            x, offset, mask, weight, None, 1, padding
+        )
+    else:
+        output = deform_conv2d(x, offset, weight, 1, padding)
+    grad = torch.randn_like(output)
+    output.backward(grad)
+    expected = reference.deform_conv_offset_gradient(
+        *(t.detach().cpu() for t in (x[0], offset[0], weight, grad[0])),
+        padding,
+    )
+    expected = torch.tensor(expected, dtype=torch.float64)
+    torch.testing.assert_close(
+        offset.grad[0].cpu(), expected.view(offset.shape[1:])
+    )
+
+
+@pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
+def test_larger_offsets_are_read_as_they_lie_in_memory(geometry, device):
+    x, offset, mask, weight, bias = problem(*geometry)
+    size = offset.shape[2:]
+    larger = [
+        torch.randn(2, maps.shape[1], size[0] + 2, size[1] * 2).double()
+        for maps in (offset, mask)
+    ]
+    inputs = [t.to(device).requires_grad_() for t in (x, *larger, weight)]
+    result = modulated_deform_conv2d(*inputs, bias.to(device), *geometry[1:])
+    repacked = [
+        torch.tensor([reference.packed(image, size) for image in maps])
+        for maps in larger
+    ]
+    expected = [
+        reference.deform_conv(
+            image, offsets.double(), masks.double(), weight, *geometry[1:]
+        )
+        for image, offsets, masks in zip(x, *repacked, strict=True)
+    ]
+    expected = torch.tensor(expected, dtype=torch.float64)
+    expected += bias[:, None, None]
+    torch.testing.assert_close(result.cpu(), expected)
+
+    # Numbers that are not read have no gradient; the others as elsewhere.
+    grad = torch.randn_like(result)
+    found = torch.autograd.grad(result, inputs, grad)
+    exact = [x, *(maps.double() for maps in repacked), weight]
+    exact = [t.to(device).requires_grad_() for t in exact]
+    expected = torch.autograd.grad(
+        modulated_deform_conv2d(*exact, bias.to(device), *geometry[1:]),
+        exact,
+        grad,
+    )
+    for index in (0, 3):
+        torch.testing.assert_close(found[index], expected[index])
+    for index in (1, 2):
+        read = expected[index].flatten(1)
+        flat = found[index].flatten(1)
+        torch.testing.assert_close(flat[:, : read.shape[1]], read)
+        assert not flat[:, read.shape[1] :].any()
+
+
+def test_smaller_offsets_are_refused():
+    geometry = GEOMETRIES['plain']
+    x, offset, mask, weight, bias = problem(*geometry)
+    with pytest.raises(ValueError, match=r'offset has shape \(2, 18, 5, 7\)'):
+        modulated_deform_conv2d(
+            x, offset[:, :, :5], mask, weight, bias, *geometry[1:]
+        )
+
+
 @pytest.mark.parametrize(
     'layer, factor', [(DeformConv2dPack, 1), (ModulatedDeformConv2dPack, 0.5)]
 )

@@ -80,3 +80,20 @@ def test_half_precision_rounds_only_the_result():
     inputs = [tensor.half() for tensor in problem()]
     expected = attend(*(tensor.float() for tensor in inputs)).half()
     assert torch.equal(attend(*inputs), expected)
+
+
+def test_point_at_exactly_minus_one_has_no_gradient():
+    # mmcv's rule; from inside there would be a slope.
+    shapes, starts = torch.tensor([[4, 4]]), torch.tensor([0])
+    value = torch.randn(1, 16, 1, 2, dtype=torch.float64)
+    edge = (-1 + 0.5) / 4
+    locations = torch.tensor(
+        [[edge, 0.5], [0.5, edge], [0.5, 0.5]], dtype=torch.float64
+    ).view(1, 1, 1, 1, 3, 2)
+    locations.requires_grad_()
+    weights = torch.ones(1, 1, 1, 1, 3, dtype=torch.float64)
+    MultiScaleDeformableAttnFunction.apply(
+        value, shapes, starts, locations, weights, 64
+    ).sum().backward()
+    assert not locations.grad[..., :2, :].any()
+    assert locations.grad[..., 2, :].all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from mmcv.ops import batched_nms, nms, soft_nms
+from mmcv.ops import batched_nms, nms, nms_match, soft_nms
 
 from cankd_mm.compat import mmcv_ops
 
@@ -182,3 +182,25 @@ def test_batched_soft_nms_lowers_scores():
     assert kept.tolist() == [i for i, _ in expected]
     assert (dets[:, 4] <= scores[kept]).all()
     assert (dets[:, 4] < scores[kept]).any()
+
+
+@pytest.mark.parametrize('threshold', [0.3, 0.5, 0.7])
+@pytest.mark.parametrize('seed', range(3))
+def test_nms_match_groups_what_the_best_suppress(seed, threshold):
+    boxes, scores = random_boxes(60, seed=seed)
+    dets = torch.cat((boxes, scores[:, None]), 1)
+    expected = reference.nms_match(boxes, scores, threshold)
+    found = nms_match(dets, threshold)
+    assert [group.tolist() for group in found] == expected
+    found = nms_match(dets.numpy(), threshold)
+    assert [group.tolist() for group in found] == expected
+
+
+def test_nms_match_joins_at_exactly_the_threshold():
+    # IoU of the first two is 0.5; the third has no area.
+    dets = torch.tensor(
+        [[0, 0, 2, 2, 0.9], [0, 0, 2, 1, 0.8], [1, 1, 1, 1, 0.7]]
+    )
+    assert [g.tolist() for g in nms_match(dets, 0.5)] == [[0, 1], [2]]
+    assert [g.tolist() for g in nms_match(dets, 0.51)] == [[0], [1], [2]]
+    assert nms_match(dets[:0], 0.5) == []
