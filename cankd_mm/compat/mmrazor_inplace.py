@@ -56,6 +56,7 @@ def _set_module_inplace_false(
     """Let every module of a model return new tensors.
 
     Args:
+        self: The algorithm.
         architecture: The model, or modules by name.
         varstr: Its name in the algorithm; unused.
     """

@@ -50,7 +50,7 @@ def in_place(model: nn.Module) -> list[str]:
 def build(algorithm: str = ALGORITHMS[0], source: str = NORM, **kwargs):
     recorders = dict(a=dict(type='ModuleOutputs', source=source))
     torch.manual_seed(0)
-    return MODELS.build(
+    model = MODELS.build(
         dict(
             _scope_='mmrazor',
             type=algorithm,
@@ -70,7 +70,9 @@ def build(algorithm: str = ALGORITHMS[0], source: str = NORM, **kwargs):
             ),
             **kwargs,
         )
-    ).train()
+    )
+    model.train()  # returns nothing
+    return model
 
 
 def record(model, of: str) -> torch.Tensor:
