@@ -68,6 +68,7 @@ def test_gradients_within_the_map(ratio, chunk, monkeypatch):
             x, rois, offset, SIZE, 0.4, ratio, 0.1
         ),
         (x.requires_grad_(), offset.requires_grad_()),
+        fast_mode=True,
     )
 
 
@@ -76,6 +77,7 @@ def test_gradient_by_features_anywhere():
     torch.autograd.gradcheck(
         lambda x: deform_roi_pool(x, rois, offset, SIZE, 0.4, 2, 0.1),
         x.requires_grad_(),
+        fast_mode=True,
     )
 
 
