@@ -190,7 +190,7 @@ def test_both_stacks_are_extras(wheel):
     extras = set(metadata.get_all('Provides-Extra'))
     assert extras == {'onedl', 'stock', 'tests', 'optional'}
     python = set(metadata['Requires-Python'].split(','))
-    assert python == {'>=3.10', '<3.13'}
+    assert python == {'>=3.10', '<3.14'}
 
 
 def test_config_paths_and_the_hub_work_from_a_wheel(wheel, tmp_path):
