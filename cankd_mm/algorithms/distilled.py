@@ -138,7 +138,8 @@ class Distilled:
     def train(self, mode: bool = True) -> 'Distilled':
         """Set the mode of student and distiller, never the teacher's."""
         self._keep_norms()
-        return super().train(mode)
+        super().train(mode)
+        return self
 
     def _keep_norms(self) -> None:
         """Give the distiller back the norms that its config names.

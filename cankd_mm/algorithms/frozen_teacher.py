@@ -49,7 +49,10 @@ class FrozenTeacher:
         channels_last: bool = False,
         is_given: bool = False,
     ) -> None:
-        self.model = model.eval().requires_grad_(False)
+        # Some models return nothing from `train` and `eval`.
+        model.eval()
+        model.requires_grad_(False)
+        self.model = model
         self.input = TeacherInput(
             student_preprocessor, model.data_preprocessor
         )

@@ -89,7 +89,8 @@ def _cached_model(key: _Hashable, scope: str) -> BaseModel | None:
         try:
             with _EmptyWeights():
                 model = MODELS.build(config)
-            model = model.to('meta').eval()
+            model = model.to('meta')
+            model.eval()  # returns nothing where a model overrides `train`
         except Exception:
             return None
     for module in model.modules():

@@ -81,7 +81,8 @@ def save_activation_picture(
         with model.plain():
             load_weights(model, checkpoint, 'checkpoint', _MIN_COVERAGE)
         packed = _through_pipeline(cfg, image)
-    data = model.eval().data_preprocessor(
+    model.eval()
+    data = model.data_preprocessor(
         dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]),
         False,
     )

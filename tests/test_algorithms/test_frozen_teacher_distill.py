@@ -655,3 +655,22 @@ def test_unknown_config_file_is_an_error_that_names_the_key():
     config['teacher'] = dict(cfg_path='configs/nowhere.py')
     with pytest.raises(FileNotFoundError, match='model.teacher.cfg_path'):
         MODELS.build(config)
+
+
+def test_model_whose_train_returns_nothing():
+    from mmdet.models import RetinaNet
+    from mmdet.registry import MODELS as DETECTORS
+
+    @DETECTORS.register_module()
+    class Silent(RetinaNet):
+        def train(self, mode=True):
+            super().train(mode)
+
+    config = tiny_models.retinanet_pair()
+    config.architecture.type = config.teacher.type = 'Silent'
+    try:
+        model = MODELS.build(config)
+    finally:
+        del DETECTORS._module_dict['Silent']
+    assert not model.teacher.training
+    assert model.train() is model
