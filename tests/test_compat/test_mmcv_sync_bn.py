@@ -109,6 +109,33 @@ def test_flat_features():
 
 
 @pytest.mark.parametrize('stats_mode', ['default', 'N'])
+def test_an_empty_batch_leaves_the_statistics(stats_mode):
+    x, grad = (t[:0] for t in batch())
+    found = trained(layer_of(stats_mode=stats_mode), x, grad)
+    assert found['output'].shape == found['x'].shape == x.shape
+    assert not found['running_mean'].any()
+    assert torch.equal(found['running_var'], torch.ones(3))
+    assert not found['weight'].any() and not found['bias'].any()
+
+
+def test_half_precision_and_strides():
+    x, grad = (t.half() for t in batch())
+    expected = trained(layer_of(nn.BatchNorm2d), x.float(), grad.float())
+    for form in (torch.contiguous_format, torch.channels_last):
+        found = trained(
+            layer_of(),
+            x.contiguous(memory_format=form),
+            grad.contiguous(memory_format=form),
+        )
+        assert found['output'].dtype == found['x'].dtype == torch.float16
+        for name in expected:
+            torch.testing.assert_close(
+                *(found[name].float(), expected[name]),
+                **dict(rtol=1e-2, atol=1e-2, msg=name),
+            )
+
+
+@pytest.mark.parametrize('stats_mode', ['default', 'N'])
 def test_two_processes_are_one_batch(stats_mode, tmp_path):
     result = tmp_path / 'result.json'
     processes = [

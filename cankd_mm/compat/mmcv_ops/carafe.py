@@ -6,10 +6,12 @@ is a weighted sum over the window around its source pixel, with weights of its
 own; the map is 0 beyond its edge.
 
 Legend: B batch, C channels, (H, W) size of the map, s scale, k size of the
-window, G groups of channels that share their weights.
+window, G groups of channels that share their weights, P positions: pixels of
+some rows of a map, times G.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,9 @@ __all__ = [
     'carafe_naive_backward',
     'carafe_naive_forward',
 ]
+
+# Values of windows handled at a time, to bound the memory (32 MB).
+_CHUNK = 1 << 23
 
 
 def carafe_naive_forward(
@@ -45,11 +50,15 @@ def carafe_naive_forward(
     """
     sizes = (kernel_size, group_size, scale_factor)
     features, masks = at_least_float32(features, masks)
-    for image, weights, target in zip(features, masks, output, strict=True):
-        result = _grouped(torch.zeros_like(target, dtype=image.dtype), *sizes)
-        for pixels, weight in _terms(image, weights, *sizes):
-            result.addcmul_(pixels, weight)
-        target.copy_(result.view_as(target))
+    with torch.autocast(features.device.type, enabled=False):
+        for image, weights, target in zip(
+            features, masks, output, strict=True
+        ):
+            target = _by_pixel(target, group_size, scale_factor)
+            for part in _parts(image, weights, *sizes):
+                pixels = part.weights @ part.windows
+                destination = target[part.rows]
+                destination.copy_(pixels.view(destination.shape))
 
 
 def carafe_naive_backward(
@@ -76,26 +85,25 @@ def carafe_naive_backward(
     """
     sizes = (kernel_size, group_size, scale_factor)
     grads, features, masks = at_least_float32(grad_output, features, masks)
-    radius = (kernel_size - 1) // 2
-    height, width = features.shape[2:]
-    for index, (grad, image, weights) in enumerate(
-        zip(grads, features, masks, strict=True)
-    ):
-        grad = _grouped(grad, *sizes)
-        padded = F.pad(torch.zeros_like(image), (radius,) * 4)
-        by_weight = []
-        for term, (pixels, weight) in enumerate(
-            _terms(image, weights, *sizes)
+    with torch.autocast(features.device.type, enabled=False):
+        for index, (image, weights) in enumerate(
+            zip(features, masks, strict=True)
         ):
-            row, column = divmod(term, kernel_size)
-            source = padded[:, row : row + height, column : column + width]
-            source += (grad * weight).sum((3, 5)).view_as(source)
-            by_weight.append((grad * pixels).sum(1))
-        inside = slice(radius, -radius or None)
-        grad_features[index].add_(padded[:, inside, inside])
-        grad_masks[index].add_(
-            torch.stack(by_weight, 1).view_as(grad_masks[index])
-        )
+            grad = _by_pixel(grads[index], group_size, scale_factor)
+            target = _by_pixel(grad_masks[index], group_size, scale_factor)
+            by_pixel = _padded(torch.zeros_like(image), kernel_size)
+            for part in _parts(image, weights, *sizes):
+                upsampled = grad[part.rows].flatten(0, 2).flatten(1, 2)
+                by_weight = upsampled @ part.windows.mT
+                destination = target[part.rows]
+                destination.add_(by_weight.view(destination.shape))
+                by_window = part.weights.mT @ upsampled
+                _add_windows(by_pixel, by_window, part.rows, *sizes[:2])
+            radius = (kernel_size - 1) // 2
+            inside = slice(radius, -radius or None)
+            grad_features[index].add_(
+                by_pixel[inside, inside].permute(2, 0, 1)
+            )
 
 
 def carafe_forward(
@@ -164,34 +172,65 @@ def carafe_backward(
     )
 
 
-def _grouped(upsampled: Tensor, kernel, groups, scale) -> Tensor:
-    """View (C, s * H, s * W) as (G, C / G, H, s, W, s)."""
+class _Part(NamedTuple):
+    """Some rows of a map.
+
+    Attributes:
+        rows: Which rows.
+        windows: What the window of each position covers, (P, k * k, C / G).
+        weights: Its weights, (P, s * s, k * k).
+    """
+
+    rows: slice
+    windows: Tensor
+    weights: Tensor
+
+
+def _parts(
+    image: Tensor, weights: Tensor, kernel: int, groups: int, scale: int
+) -> Iterator[_Part]:
+    """Yield the factors of the sums, a few rows of the map at a time."""
+    channels, height, width = image.shape
+    padded = _padded(image, kernel)
+    weights = _by_pixel(weights, groups, scale)
+    step = max(1, _CHUNK // max(1, channels * width * kernel * kernel))
+    for start in range(0, height, step):
+        rows = slice(start, min(start + step, height))
+        covered = padded[start : rows.stop + kernel - 1]
+        windows = covered.unfold(0, kernel, 1).unfold(1, kernel, 1)
+        windows = windows.unflatten(2, (groups, -1)).permute(0, 1, 2, 4, 5, 3)
+        yield _Part(
+            rows,
+            windows.flatten(0, 2).flatten(1, 2),
+            weights[rows].flatten(0, 2).flatten(1, 2),
+        )
+
+
+def _padded(image: Tensor, kernel: int) -> Tensor:
+    """Put zeros around a map, channels last: (H + k - 1, W + k - 1, C)."""
+    radius = (kernel - 1) // 2
+    return F.pad(image.permute(1, 2, 0), (0, 0, *(radius,) * 4))
+
+
+def _by_pixel(upsampled: Tensor, groups: int, scale: int) -> Tensor:
+    """View (N, s * H, s * W) as (H, W, G, s, s, N / G)."""
     return (
         upsampled.unflatten(0, (groups, -1))
         .unflatten(2, (-1, scale))
         .unflatten(4, (-1, scale))
+        .permute(2, 4, 0, 3, 5, 1)
     )
 
 
-def _terms(
-    image: Tensor, weights: Tensor, kernel, groups, scale
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the factors of each term of the sum, row by row of the window.
-
-    They broadcast to (G, C / G, H, s, W, s).
-    """
-    height, width = image.shape[1:]
-    padded = F.pad(image, ((kernel - 1) // 2,) * 4)
-    weights = (
-        weights.unflatten(0, (groups, kernel * kernel))
-        .unflatten(2, (-1, scale))
-        .unflatten(4, (-1, scale))
-    )
-    for row in range(kernel):
-        for column in range(kernel):
-            pixels = padded[:, row : row + height, column : column + width]
-            pixels = pixels.unflatten(0, (groups, -1))
-            yield (
-                pixels[:, :, :, None, :, None],
-                weights[:, row * kernel + column, None],
-            )
+def _add_windows(
+    padded: Tensor, windows: Tensor, rows: slice, kernel: int, groups: int
+) -> None:
+    """Add the values of windows, (P, k * k, C / G), to what they cover."""
+    width = padded.shape[1] - kernel + 1
+    windows = windows.unflatten(0, (-1, width, groups))
+    for entry in range(kernel * kernel):
+        row, column = divmod(entry, kernel)
+        covered = padded[rows.start + row : rows.stop + row]
+        covered[:, column : column + width] += windows[..., entry, :].flatten(
+            2
+        )

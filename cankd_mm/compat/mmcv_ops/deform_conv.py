@@ -50,7 +50,7 @@ def deform_conv_forward(
         ones: Unused.
         **geometry: See ``_plain``.
     """
-    convolve = _plain(**geometry)
+    convolve = _plain(output.shape[-2:], **geometry)
     output.copy_(convolve(*at_least_float32(input, offset, weight)))
 
 
@@ -64,26 +64,27 @@ def deform_conv_backward_input(
     columns: Tensor,
     **geometry,
 ) -> None:
-    """Adds the gradients by input and offset to their buffers.
+    """Adds the gradient by the input to its buffer, writes the offset's.
 
     Args:
         input: Features, (B, I, H, W).
         offset: Shift (y, x) of each point, (B, D * K * 2, h, w).
         grad_output: Gradient by the output, (B, O, h, w).
         grad_input: Buffer like ``input``.
-        grad_offset: Buffer like ``offset``.
+        grad_offset: Receives the gradient by ``offset``.
         weight: Kernel, (O, I / G, kH, kW).
         columns: Unused.
         **geometry: See ``_plain``.
     """
-    convolve = _plain(**geometry)
+    convolve = _plain(grad_output.shape[-2:], **geometry)
     input, offset, weight = at_least_float32(input, offset, weight)
-    _accumulate(
-        (grad_input, grad_offset),
+    by_input, by_offset = gradients(
         lambda input, offset: convolve(input, offset, weight),
         (input, offset),
         grad_output,
     )
+    grad_input.add_(by_input)
+    grad_offset.copy_(by_offset)
 
 
 def deform_conv_backward_parameters(
@@ -108,15 +109,15 @@ def deform_conv_backward_parameters(
         scale: Factor of the gradient.
         **geometry: See ``_plain``.
     """
-    convolve = _plain(**geometry)
+    convolve = _plain(grad_output.shape[-2:], **geometry)
     # The gradient of a linear map does not depend on where it is taken.
     input, offset, weight = at_least_float32(input, offset, grad_weight)
-    _accumulate(
-        (grad_weight,),
+    (by_weight,) = gradients(
         lambda weight: convolve(input, offset, weight),
         (weight,),
         grad_output * scale,
     )
+    grad_weight.add_(by_weight)
 
 
 def modulated_deform_conv_forward(
@@ -171,7 +172,9 @@ def modulated_deform_conv_backward(
     with_bias: bool,
     **geometry,
 ) -> None:
-    """Adds the gradients of ``modulated_deform_conv_forward`` to buffers.
+    """Computes the gradients of ``modulated_deform_conv_forward``.
+
+    Those by offset and mask are written, the others added, to their buffers.
 
     Args:
         input: Features, (B, I, H, W).
@@ -184,29 +187,28 @@ def modulated_deform_conv_backward(
         grad_input: Buffer like ``input``.
         grad_weight: Buffer like ``weight``.
         grad_bias: Buffer like ``bias``; untouched if not ``with_bias``.
-        grad_offset: Buffer like ``offset``.
-        grad_mask: Buffer like ``mask``.
+        grad_offset: Receives the gradient by ``offset``; 0 where larger maps
+            are not read.
+        grad_mask: Receives the gradient by ``mask``, likewise.
         grad_output: Gradient by the output, (B, O, h, w).
         with_bias: Whether there is a bias.
         **geometry: See ``_modulated``.
     """
-    _accumulate(
-        (grad_input, grad_offset, grad_weight, grad_mask),
+    by_input, by_offset, by_weight, by_mask = gradients(
         _modulated(grad_output.shape[-2:], **geometry),
         at_least_float32(input, offset, weight, mask),
         grad_output,
     )
+    grad_input.add_(by_input)
+    grad_weight.add_(by_weight)
+    grad_offset.copy_(by_offset)
+    grad_mask.copy_(by_mask)
     if with_bias:
         grad_bias.add_(grad_output.sum((0, 2, 3)))
 
 
-def _accumulate(buffers, function, inputs, grad_output):
-    grads = gradients(function, inputs, grad_output)
-    for buffer, grad in zip(buffers, grads, strict=True):
-        buffer.add_(grad)
-
-
 def _plain(
+    size,
     *,
     kW,
     kH,
@@ -222,11 +224,22 @@ def _plain(
 ):
     """Reads the geometry in the words of ``deform_conv_*``.
 
-    The kernel knows its size, and memory is not bounded by ``im2col_step``.
+    ``size`` is the output's. Memory is not bounded by ``im2col_step``.
     """
-    return _convolution(
+    convolve = _convolution(
         (dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group
     )
+
+    def convolve_checked(input, offset, weight):
+        shape = (len(input), deformable_group * kH * kW * 2, *size)
+        if offset.shape != shape:
+            raise ValueError(
+                'deformable convolution: offset has shape '
+                f'{tuple(offset.shape)}, expected {shape}'
+            )
+        return convolve(input, offset, weight)
+
+    return convolve_checked
 
 
 def _modulated(

@@ -126,19 +126,19 @@ def deform_roi_pool_backward(
 
 def _reach(rois: Tensor, spatial_scale: float, gamma: float) -> Tensor:
     """How far an offset of 1 moves a bin, in x and y: (N, 2)."""
-    return gamma * spatial_scale * (rois[:, 3:] - rois[:, 1:3])
+    # In mmcv's order of operations, for the same rounding.
+    corners = rois[:, 1:] * spatial_scale - 0.5
+    return gamma * (corners[:, 2:] - corners[:, :2])
 
 
 def _moved(
     rois, offset, reach, size, spatial_scale, sampling_ratio
 ) -> Iterator[Grid]:
     """Yield the samples of RoIAlign, moved with their bins."""
-    for grid in grids(rois, size, spatial_scale, sampling_ratio, True, _CHUNK):
-        if offset.numel():
-            shift = offset[grid.part] * reach[grid.part, :, None, None]
-            x, y = shift.transpose(0, 1).flatten(1)[:, grid.bin]
-            grid = grid._replace(x=grid.x + x, y=grid.y + y)
-        yield grid
+    shift = reach[..., None, None] * offset if offset.numel() else None
+    return grids(
+        *(rois, size, spatial_scale, sampling_ratio, True, _CHUNK, shift)
+    )
 
 
 def _slopes(table, by_sample, grid, shape):

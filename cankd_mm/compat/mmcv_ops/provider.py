@@ -27,13 +27,14 @@ class _Loader(Loader):
             nms,
             psa_mask,
             roi_align,
+            roi_pool,
             sync_batch_norm,
         )
 
         families = (
-            *(nms, line_nms, roi_align, deform_roi_pool, focal_loss),
+            *(nms, line_nms, roi_align, roi_pool, deform_roi_pool),
             *(deform_conv, ms_deform_attn, masked_conv, carafe, psa_mask),
-            sync_batch_norm,
+            *(focal_loss, sync_batch_norm),
         )
         operators = {
             name: getattr(family, name)

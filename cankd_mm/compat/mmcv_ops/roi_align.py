@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cankd_mm.compat.mmcv_ops.bilinear import weighted_rows
 from cankd_mm.compat.mmcv_ops.common import at_least_float32, torchvision_ops
-from cankd_mm.compat.mmcv_ops.roi_grid import grids, pixels
+from cankd_mm.compat.mmcv_ops.roi_grid import grids, maxima, pixels
 
 __all__ = ['roi_align_backward', 'roi_align_forward']
 
@@ -162,14 +162,8 @@ def roi_align_backward(
 
 def _maximum(samples, grid):
     """Largest sample of each bin and its coordinates: three times (M, C)."""
-    bin = grid.bin[:, None].expand_as(samples)
     # mmcv's value for a bin without samples.
-    best = samples.new_full((len(grid.counts), samples.shape[1]), -10000)
-    best.scatter_reduce_(0, bin, samples, 'amax')
-    position = torch.arange(len(samples), device=samples.device)[:, None]
-    position = torch.where(samples == best[grid.bin], position, len(samples))
-    first = torch.full_like(best, len(samples), dtype=torch.long)
-    first.scatter_reduce_(0, bin, position, 'amin')
+    best, first = maxima(samples, grid.bin, len(grid.counts), -10000)
     none = samples.new_full((1,), -1)
     return best, *(torch.cat((c, none))[first] for c in (grid.y, grid.x))
 

@@ -42,6 +42,7 @@ def grids(
     sampling_ratio: int,
     aligned: bool,
     limit: int,
+    shift: Tensor | None = None,
 ) -> Iterator[Grid]:
     """Lay the samples, for as many regions at a time as the limit allows.
 
@@ -52,13 +53,15 @@ def grids(
         sampling_ratio: Samples per bin and direction; 0 for one per pixel.
         aligned: Whether pixel centres lie at half-integer coordinates.
         limit: Number of samples at a time, one region's at least.
+        shift: How far each bin is moved on the map (x, y), (N, 2, h, w).
+
+    Yields:
+        The samples of some regions.
     """
     bins = size[0] * size[1]
     image = regions[:, 0].long()
-    shift = 0.5 if aligned else 0.0
-    left, top, right, bottom = (regions[:, 1:] * spatial_scale - shift).unbind(
-        1
-    )
+    corner = regions[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
+    left, top, right, bottom = corner.unbind(1)
     height, width = bottom - top, right - left
     if not aligned:
         height, width = height.clamp(min=1), width.clamp(min=1)
@@ -68,7 +71,7 @@ def grids(
     else:
         rows = bin_height.ceil().clamp(min=0).long()
         columns = bin_width.ceil().clamp(min=0).long()
-    for part in _parts((rows * columns * bins).tolist(), limit):
+    for part in parts((rows * columns * bins).tolist(), limit):
         counts = (rows * columns)[part].repeat_interleave(bins)
         starts = counts.cumsum(0) - counts
         bin = torch.arange(len(counts), device=counts.device)
@@ -76,26 +79,33 @@ def grids(
         region = bin // bins + part.start
         cell = bin % bins
         sample = torch.arange(len(bin), device=bin.device) - starts[bin]
+        moved = (0, 0)
+        if shift is not None:
+            moved = shift.flatten(2)[region, :, cell].unbind(1)
         y = _coordinate(
-            top,
-            bin_height,
-            rows,
-            region,
+            top[region] + moved[1],
+            bin_height[region],
+            rows[region],
             cell // size[1],
             sample // columns[region],
         )
         x = _coordinate(
-            left,
-            bin_width,
-            columns,
-            region,
+            left[region] + moved[0],
+            bin_width[region],
+            columns[region],
             cell % size[1],
             sample % columns[region],
         )
         yield Grid(part, image[region], y, x, bin, starts, counts)
 
 
-def _parts(samples, limit):
+def parts(samples: list[int], limit: int) -> Iterator[slice]:
+    """Yield regions with no more samples than a limit, or one region.
+
+    Args:
+        samples: Number of samples of each region.
+        limit: Largest number of samples that several regions may have.
+    """
     start = total = 0
     for region, count in enumerate(samples):
         if region > start and total + count > limit:
@@ -106,12 +116,9 @@ def _parts(samples, limit):
         yield slice(start, len(samples))
 
 
-def _coordinate(start, bin_size, samples, region, cell, sample):
+def _coordinate(start, bin_size, samples, cell, sample):
     # In mmcv's order of operations, for the same rounding.
-    size = bin_size[region]
-    return (
-        start[region] + cell * size + (sample + 0.5) * size / samples[region]
-    )
+    return start + cell * bin_size + (sample + 0.5) * bin_size / samples
 
 
 def pixels(
@@ -137,3 +144,30 @@ def pixels(
     )
     index = index + (image * height * width)[..., None]
     return index, weight * inside[..., None]
+
+
+def maxima(
+    samples: Tensor, bin: Tensor, bins: int, least: float
+) -> tuple[Tensor, Tensor]:
+    """Find the largest sample of each bin, by channel.
+
+    Args:
+        samples: Values, (S, C).
+        bin: Bin of each sample, (S,).
+        bins: Number of bins.
+        least: Result for a bin that has no sample of at least this.
+
+    Returns:
+        The maxima, and the first sample that has each, S for none.
+
+    Shape:
+        - Output: two times :math:`(bins, C)`.
+    """
+    expanded = bin[:, None].expand_as(samples)
+    best = samples.new_full((bins, samples.shape[1]), least)
+    best.scatter_reduce_(0, expanded, samples, 'amax')
+    position = torch.arange(len(samples), device=samples.device)[:, None]
+    position = torch.where(samples == best[bin], position, len(samples))
+    first = torch.full_like(best, len(samples), dtype=torch.long)
+    first.scatter_reduce_(0, expanded, position, 'amin')
+    return best, first

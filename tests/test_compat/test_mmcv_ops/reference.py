@@ -304,6 +304,80 @@ def deform_roi_pool(features, roi, offset, size, scale, ratio, gamma):
     ]
 
 
+def deform_roi_pool_offset_gradient(
+    features, roi, offset, grad, size, scale, ratio, gamma
+):
+    """By the offsets of one region: (2, h, w) lists.
+
+    By mmcv's rule: the slope at a sample is that of the plane through the
+    four pixels of its value, taken at its own coordinates, which may lie up
+    to a pixel beyond the edge.
+    """
+    image, *corners = roi.tolist()
+    left, top, right, bottom = (c * scale - 0.5 for c in corners)
+    height, width = bottom - top, right - left
+    bin_height, bin_width = height / size[0], width / size[1]
+    rows = ratio or max(math.ceil(bin_height), 0)
+    columns = ratio or max(math.ceil(bin_width), 0)
+    features, grad = features[int(image)].tolist(), grad.tolist()
+    limits = len(features[0]), len(features[0][0])
+
+    def neighbors(coordinate, limit):
+        low = min(int(max(coordinate, 0)), limit - 1)
+        return low, min(low + 1, limit - 1)
+
+    result = [[[0.0] * size[1] for _ in range(size[0])] for _ in range(2)]
+    for i in range(size[0]):
+        for j in range(size[1]):
+            for r in range(rows):
+                for c in range(columns):
+                    y = top + bin_height * (i + (r + 0.5) / rows)
+                    x = left + bin_width * (j + (c + 0.5) / columns)
+                    x += gamma * width * float(offset[0, i, j])
+                    y += gamma * height * float(offset[1, i, j])
+                    if not (-1 <= y <= limits[0] and -1 <= x <= limits[1]):
+                        continue
+                    y0, y1 = neighbors(y, limits[0])
+                    x0, x1 = neighbors(x, limits[1])
+                    for channel, g in zip(features, grad, strict=True):
+                        a, b = channel[y0][x0], channel[y0][x1]
+                        d, e = channel[y1][x0], channel[y1][x1]
+                        by_x = (y1 - y) * (b - a) + (y - y0) * (e - d)
+                        by_y = (x1 - x) * (d - a) + (x - x0) * (e - b)
+                        factor = gamma * g[i][j] / (rows * columns)
+                        result[0][i][j] += factor * width * by_x
+                        result[1][i][j] += factor * height * by_y
+    return result
+
+
+def roi_pool(features, roi, size, scale):
+    """One region: (C, h, w) lists of (value, row, column), or 0, None."""
+    image, *corners = roi.tolist()
+    left, top = (c * scale for c in corners[:2])
+    right, bottom = ((c + 1) * scale for c in corners[2:])
+
+    def span(start, end, part, parts, limit):
+        step = (end - start) / parts
+        first = math.floor(part * step + start)
+        last = math.ceil((part + 1) * step + start)
+        return range(max(first, 0), min(last, limit))
+
+    def pool(channel, i, j):
+        best = (0.0, None, None)
+        if right <= left or bottom <= top:
+            return best
+        for y in span(top, bottom, i, size[0], len(channel)):
+            for x in span(left, right, j, size[1], len(channel[0])):
+                if best[1] is None or channel[y][x] > best[0]:
+                    best = (channel[y][x], y, x)
+        return best
+
+    return [
+        [[pool(c, i, j) for j in range(size[1])] for i in range(size[0])]
+        for c in features[int(image)].tolist()
+    ]
+
+
 def nms_match(boxes, scores, threshold):
     left = scores.argsort(descending=True, stable=True).tolist()
     boxes, groups = boxes.tolist(), []

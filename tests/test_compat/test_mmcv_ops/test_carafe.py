@@ -27,9 +27,14 @@ def problem(channels, size, kernel, groups, scale, batch=2):
     return draw(batch, channels, *size), masks, (kernel, groups, scale)
 
 
+@pytest.fixture(params=[1, 1 << 23], ids=['rows', 'one chunk'])
+def chunk(request, monkeypatch):
+    monkeypatch.setattr(module, '_CHUNK', request.param)
+
+
 @pytest.mark.parametrize('case', CASES.values(), ids=CASES)
 @pytest.mark.parametrize('layer', [CARAFE, CARAFENaive])
-def test_equals_the_weighted_sum_of_the_window(layer, case, device):
+def test_equals_the_weighted_sum_of_the_window(layer, case, chunk, device):
     x, masks, sizes = problem(*case)
     with torch.no_grad():
         result = layer(*sizes)(x.to(device), masks.to(device))
@@ -43,7 +48,7 @@ def test_equals_the_weighted_sum_of_the_window(layer, case, device):
 
 
 @pytest.mark.parametrize('case', CASES.values(), ids=CASES)
-def test_gradients(case):
+def test_gradients(case, chunk):
     x, masks, sizes = problem(*case)
     torch.autograd.gradcheck(
         lambda x, masks: carafe(x, masks, *sizes),
@@ -76,6 +81,35 @@ def test_half_precision_is_summed_in_float32():
     assert torch.equal(result, exact.bfloat16()) or torch.allclose(
         result.double(), exact, rtol=2**-8
     )
+
+
+def test_autocast_does_not_round_the_products():
+    x, masks, sizes = problem(*CASES['groups'])
+    x, masks = x.float().requires_grad_(), masks.float()
+    expected = carafe(x, masks, *sizes)
+    grad = torch.autograd.grad(expected.sum(), x)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        result = carafe(x, masks, *sizes)
+        found = torch.autograd.grad(result.sum(), x)
+    assert torch.equal(result, expected)
+    assert torch.equal(*found, *grad)
+
+
+def test_strided_features_and_weights():
+    x, masks, sizes = problem(*CASES['groups'])
+    results = []
+    for strided in (False, True):
+        inputs = [
+            t.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+            if strided
+            else t
+            for t in (x, masks)
+        ]
+        inputs = [t.detach().requires_grad_() for t in inputs]
+        output = carafe(*inputs, *sizes)
+        grads = torch.autograd.grad(output.square().sum(), inputs)
+        results.append((output, *grads))
+    torch.testing.assert_close(*results)
 
 
 def test_pack_upsamples_and_trains():

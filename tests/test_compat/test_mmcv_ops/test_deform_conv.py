@@ -213,6 +213,35 @@ def test_larger_offsets_are_read_as_they_lie_in_memory(geometry, device):
         assert not flat[:, read.shape[1] :].any()
 
 
+def test_gradients_are_added_or_written_as_mmcv_does():
+    x, offset, mask, weight, bias = problem(*GEOMETRIES['plain'])
+    inputs = (x, weight, bias, offset, mask)
+    grad = torch.randn(2, 6, *mask.shape[2:], dtype=torch.float64)
+    options = dict(kernel_h=3, kernel_w=3, stride_h=1, stride_w=1)
+    options.update(pad_h=1, pad_w=1, dilation_h=1, dilation_w=1)
+    options.update(group=1, deformable_group=1, with_bias=True)
+    results = []
+    for start in (0, 1):
+        buffers = [torch.full_like(t, start) for t in inputs]
+        deform_conv.modulated_deform_conv_backward(
+            x, weight, bias, None, offset, mask, None, *buffers, grad,
+            **options,
+        )  # fmt: skip
+        results.append(buffers)
+    for index, added in enumerate((1, 1, 1, 0, 0)):
+        torch.testing.assert_close(
+            results[1][index], results[0][index] + added
+        )
+
+
+@pytest.mark.parametrize('size', [(1, 1), (5, 7), (12, 14)])
+def test_plain_convolution_refuses_offsets_of_another_size(size):
+    x, offset, _, weight, _ = problem(*GEOMETRIES['plain'])
+    offset = offset.new_zeros(2, 18, *size)
+    with pytest.raises((ValueError, RuntimeError), match='offset'):
+        deform_conv2d(x, offset, weight, *GEOMETRIES['plain'][1:])
+
+
 def test_smaller_offsets_are_refused():
     geometry = GEOMETRIES['plain']
     x, offset, mask, weight, bias = problem(*geometry)

@@ -97,6 +97,60 @@ def test_gradient_by_offsets_beyond_the_edge_is_mmcvs():
     torch.testing.assert_close(offset.grad.flatten(), expected)
 
 
+@pytest.mark.parametrize('chunk', [1, 1 << 14])
+@pytest.mark.parametrize('ratio', [0, 2])
+def test_gradient_by_offsets_equals_mmcvs_slopes(ratio, chunk, monkeypatch):
+    monkeypatch.setattr(module, '_CHUNK', chunk)
+    x, rois, offset = problem()
+    offset = (offset * 2).requires_grad_()
+    arguments = (SIZE, 0.4, ratio, 0.1)
+    output = deform_roi_pool(x, rois, offset, *arguments)
+    grad = torch.randn_like(output)
+    output.backward(grad)
+    expected = [
+        reference.deform_roi_pool_offset_gradient(
+            x, roi, offset[index].detach(), grad[index], *arguments
+        )
+        for index, roi in enumerate(rois)
+    ]
+    expected = torch.tensor(expected, dtype=torch.float64)
+    torch.testing.assert_close(offset.grad, expected)
+
+
+def test_edge_is_decided_by_mmcvs_order_of_operations():
+    # One sample each at y = 3, the last that counts, up to the rounding.
+    generator = torch.Generator().manual_seed(0)
+    top, height = torch.rand(2, 200, generator=generator).double() + 0.5
+    bottom = top + height
+    start, height = top - 0.5, (bottom - 0.5) - (top - 0.5)
+    shift = (3 - 0.5 * height - start) / (0.1 * height)
+    left = torch.full_like(top, 0.5)
+    rois = torch.stack((left * 0, left, top, left + 1, bottom), 1)
+    offset = torch.stack((left * 0, shift), 1)[..., None, None]
+    x = torch.ones(1, 1, 3, 3, dtype=torch.float64)
+    result = deform_roi_pool(x, rois, offset, 1, 1.0, 1, 0.1)
+    y = (start + 0.1 * height * shift) + 0.5 * height
+    assert (y > 3).any() and (y <= 3).any()
+    assert torch.equal(result.flatten() > 0, y <= 3)
+
+
+def test_strided_features_and_offsets():
+    x, rois, offset = problem()
+    inputs = (x, offset)
+    strided = [
+        t.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for t in inputs
+    ]
+    results = []
+    for features, shift in (inputs, strided):
+        features, shift = (
+            t.detach().requires_grad_() for t in (features, shift)
+        )
+        output = deform_roi_pool(features, rois, shift, SIZE, 0.4, 2, 0.1)
+        output.square().sum().backward()
+        results.append((output, features.grad, shift.grad))
+    torch.testing.assert_close(*results)
+
+
 @pytest.mark.parametrize(
     'layer', [DeformRoIPoolPack, ModulatedDeformRoIPoolPack]
 )

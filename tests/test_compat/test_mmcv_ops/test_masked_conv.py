@@ -72,3 +72,16 @@ def test_features_of_any_strides():
             for features in (x, strided)
         ]
     torch.testing.assert_close(*results)
+
+
+def test_half_precision():
+    tensors = problem((3, 3))
+    exact, half = (
+        [t.bfloat16().to(dtype) for t in tensors]
+        for dtype in (torch.float64, torch.bfloat16)
+    )
+    with torch.no_grad():
+        expected = masked_conv2d(*exact, 1, 1)
+        result = masked_conv2d(*half, 1, 1)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.double(), expected, rtol=0.02, atol=0.05)
