@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 LARGEST = 1e3
 #: Models that leave weights to a checkpoint. The teacher that is built inside
 #: of a distillation needs one, too.
-UNINITIALIZED = ('mmdet/tridentnet',)
+UNINITIALIZED = ('mmdet/tridentnet', 'mmseg/san')
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ RECORDERS = {
     'mmdet/tridentnet': 'backbone.layer2',
     'mmseg/dpt': 'decode_head.reassemble_blocks',
     'mmseg/ddrnet': 'backbone.spatial_branch_layers.2',
+    'mmseg/san': 'decode_head.side_adapter_network.conv_clips.0',
     'mmseg/pidnet': 'backbone.dfm',
 }
 

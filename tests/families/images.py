@@ -113,6 +113,9 @@ def clip_batch(size: int, classes: int, labels: Labels) -> dict:
     clip = TrackDataSample()
     for index, sample in enumerate(frames['data_samples']):
         sample.set_metainfo(dict(frame_id=index, is_video_data=True))
+        for instances in (sample.gt_instances, sample.ignored_instances):
+            # A tracker's preprocessor makes no tensors of boxes.
+            instances.bboxes = instances.bboxes.tensor
         count = len(sample.gt_instances)
         sample.gt_instances.instances_ids = torch.arange(count)
     clip.video_data_samples = frames['data_samples']

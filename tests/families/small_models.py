@@ -161,9 +161,13 @@ def settle(model: nn.Module) -> None:
 
     The stages of a random cascade move the boxes out of the image, where
     QueryInst pastes masks into no box at all: their regression starts near
-    zero. The weights of a TridentConv are those of a checkpoint, or whatever
-    is in memory.
+    zero. The weights of a TridentConv, and some of SAN's, are those of a
+    checkpoint, or whatever is in memory.
     """
+    if type(model).__name__.endswith('MultimodalEncoderDecoder'):
+        for parameter in model.parameters():
+            if parameter.ndim > 1 or not parameter.isfinite().all():
+                nn.init.normal_(parameter, std=0.02)
     for name, module in model.named_modules():
         if name.endswith('.fc_reg') and isinstance(module, nn.Linear):
             module.weight.mul_(0.01)
