@@ -30,6 +30,7 @@ def main() -> None:
     from cankd_mm import compat
     from cankd_mm.compat.mmcv_ops.provider import find_compiled
     from cankd_mm.utils.torchvision_state import (
+        SLOWER,
         torchvision_problem,
         torchvision_remedy,
     )
@@ -45,9 +46,8 @@ def main() -> None:
     works = MODELS.get('FrozenTeacherDistill') is not None
     if problem is not None and not find_compiled():
         print(
-            f'WARNING: torchvision: {problem}. NMS, RoIAlign and deformable '
-            'convolution run\nin plain torch, which is slower, above all on a '
-            f'GPU. Remedy: {torchvision_remedy()}'
+            f'WARNING: torchvision: {problem}. {SLOWER}. Remedy: '
+            f'{torchvision_remedy()}'
         )
     print('Ready.' if works else 'FrozenTeacherDistill is not registered.')
     sys.exit(not works)

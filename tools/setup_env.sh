@@ -136,7 +136,7 @@ add_torchvision() {
     local torch="$1"
     if has_torchvision; then
         torchvision_works || warn "the torchvision that is there does not" \
-            "work with torch $torch. It keeps every training from starting:" \
+            "work with torch $torch. Runs go on without it; better" \
             "uninstall it ($PYTHON -m pip uninstall torchvision), or install" \
             "the one built for this torch, from where the torch came from."
         return

@@ -13,7 +13,8 @@ from types import FunctionType
 
 import torch
 
-_SLOWER = (
+#: What a run without torchvision has to do without.
+SLOWER = (
     'NMS, RoIAlign and deformable convolution run in plain torch, which is '
     'slower, above all on a GPU'
 )
@@ -66,12 +67,12 @@ def torchvision_notice() -> str | None:
         return (
             f'torchvision {_version()} does not work with torch '
             f'{torch.__version__} ({problem}). This run goes on without '
-            f'it: {_SLOWER}. Uninstall it, or install the one that '
+            f'it: {SLOWER}. Uninstall it, or install the one that '
             f'fits: {torchvision_remedy()}'
         )
     if torch.cuda.is_available() and _needs_torchvision():
         return (
-            f'torchvision is not installed: {_SLOWER}. Install the one that '
+            f'torchvision is not installed: {SLOWER}. Install the one that '
             f'fits: {torchvision_remedy()}'
         )
     return None
