@@ -37,6 +37,9 @@ def register_all_modules(init_default_scope: bool = False) -> None:
     from cankd_mm import compat
 
     compat.apply()
+    from cankd_mm.config.own_data.in_mmengine import follow_overrides
+
+    follow_overrides()
     for module in _EAGER:
         import_module(module)
     for registry_module, registry_name, module in _LAZY:

@@ -5,8 +5,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cankd_mm.config.own_data.in_mmengine import overrides_deferred
+from cankd_mm.config.own_data.overrides import apply_dataset_overrides
 from cankd_mm.utils.config_path import resolve_path
-from cankd_mm.utils.dataset_names import follow_names
 
 
 def config_from_file(
@@ -22,10 +23,11 @@ def config_from_file(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The names at the config's top contradict each other; see
-            :func:`~cankd_mm.utils.dataset_names.follow_names`.
+            :func:`~cankd_mm.config.own_data.apply_dataset_overrides`.
     """
-    config = Config.fromfile(resolve_path(str(path), key))
+    with overrides_deferred():
+        config = Config.fromfile(resolve_path(str(path), key))
     if options:
         config.merge_from_dict(options)
-    follow_names(config)
+    apply_dataset_overrides(config)
     return config

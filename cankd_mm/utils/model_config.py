@@ -6,8 +6,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
 
+from cankd_mm.config.class_heads import class_counts
+from cankd_mm.config.own_data.head_counts import HeadCounts
 from cankd_mm.utils.config_file import config_from_file
-from cankd_mm.utils.dataset_names import set_num_classes
 
 
 def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
@@ -53,7 +54,8 @@ def model_config_from_file(cfg: dict, key: str) -> tuple[ConfigDict, str]:
         config.model.setdefault('data_preprocessor', config.data_preprocessor)
     config.merge_from_dict(dict(model=overrides))
     if num_classes is not None:
-        set_num_classes(config.model, num_classes)
+        former = class_counts(config.model).values()
+        HeadCounts(num_classes, former).set_in(config.model)
     return config.model, scope
 
 

@@ -1,4 +1,3 @@
 _base_ = [
     'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
-    '../_base_/datasets/coco_classes.py',
 ]

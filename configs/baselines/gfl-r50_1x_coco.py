@@ -1,6 +1,5 @@
 _base_ = [
     'mmdet::gfl/gfl_r50_fpn_1x_coco.py',
-    '../_base_/datasets/coco_classes.py',
     '../_base_/schedules/clip_grad.py',
 ]
 

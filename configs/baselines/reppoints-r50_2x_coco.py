@@ -1,6 +1,5 @@
 _base_ = [
     'mmdet::reppoints/reppoints-moment_r50_fpn-gn_head-gn_2x_coco.py',
-    '../_base_/datasets/coco_classes.py',
     '../_base_/schedules/clip_grad.py',
 ]
 

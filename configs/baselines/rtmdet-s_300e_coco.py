@@ -1,6 +1,5 @@
 _base_ = [
     'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
-    '../_base_/datasets/coco_classes.py',
 ]
 
 # Of the learning rate; MMDetection leaves 16 from its 1x schedule.

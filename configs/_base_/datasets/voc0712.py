@@ -3,19 +3,5 @@
 _base_ = 'mmdet::_base_/datasets/voc0712.py'
 
 num_classes = 20
-data_root = 'data/VOCdevkit/'
-# Where a config says other names than these, all of it follows.
-written_for = dict(data_root=data_root, num_classes=num_classes)
-
-train_dataloader = dict(
-    dataset=dict(
-        dataset=dict(
-            datasets=[
-                dict(part, data_root=data_root)
-                for part in _base_.train_dataloader.dataset.dataset.datasets
-            ]
-        )
-    )
-)
-val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = val_dataloader
+# Longest width and height of an image, in training and in evaluation.
+image_scale = (1000, 600)

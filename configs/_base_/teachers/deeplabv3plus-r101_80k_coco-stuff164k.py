@@ -1,4 +1,5 @@
 teacher = dict(
-    cfg_path='{{ fileDirname }}/../../teachers/deeplabv3plus-r101_80k_coco-stuff164k.py'
+    cfg_path='{{ fileDirname }}/../../teachers/deeplabv3plus-r101_80k_coco-stuff164k.py',
+    num_classes=171,  # follows `classes`
 )
 teacher_ckpt = 'work_dirs/deeplabv3plus-r101_80k_coco-stuff164k/iter_80000.pth'

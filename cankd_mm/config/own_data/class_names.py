@@ -1,0 +1,161 @@
+"""``classes`` at the top of a config reaches every data set and head."""
+
+import inspect
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from cankd_mm.config.class_heads import class_count_of
+from cankd_mm.config.own_data.ancestors import earlier_contents, is_packaged
+from cankd_mm.config.own_data.head_counts import HeadCounts
+from cankd_mm.config.own_data.places import data_sets_of, type_name
+from cankd_mm.utils.config_walk import dicts
+
+
+def name_classes(cfg: Config) -> None:
+    """Name the classes of every data set, and count them in every head.
+
+    Args:
+        cfg: A whole config; changed in place.
+
+    Raises:
+        ValueError: ``classes`` is no sequence of names, a data set or
+            ``num_classes`` says something else, or a head has the classes of
+            neither the former data set nor this one.
+    """
+    if 'classes' not in cfg:
+        _require_no_count_of_its_own(cfg)
+        return
+    classes = _checked(cfg.classes)
+    scope = cfg.get('default_scope') or 'mmengine'
+    former = set(_former_counts(cfg, scope)) - {None, len(classes)}
+    stated = cfg.get('num_classes')
+    if stated not in (None, len(classes), *former):
+        raise ValueError(
+            f'num_classes={stated}, but classes has {len(classes)} names. '
+            'Leave num_classes out'
+        )
+    contents = None
+    for _, key, data in data_sets_of(cfg):
+        metainfo = data.get('metainfo') or {}
+        if tuple(metainfo.get('classes') or ()) == classes:
+            continue
+        if 'classes' in metainfo:
+            contents = earlier_contents(cfg) if contents is None else contents
+            _require_inherited(cfg, key, metainfo['classes'], contents)
+        _name(data, classes, scope)
+    HeadCounts(len(classes), former).apply(cfg)
+    if stated is not None:
+        cfg.num_classes = len(classes)
+
+
+def _former_counts(cfg: Config, scope: str) -> Iterator[int | None]:
+    """Yield the class counts of data sets as they are, and of their types."""
+    for _, _, data in data_sets_of(cfg):
+        yield class_count_of(data, scope)
+        if data.get('metainfo'):
+            yield class_count_of({**data, 'metainfo': None}, scope)
+
+
+def _checked(classes: Any) -> tuple[str, ...]:
+    if isinstance(classes, str):
+        raise ValueError(
+            f'classes={classes!r} is text, expected a sequence of names: '
+            f'classes=({classes!r},), with a comma, for one class; on the '
+            f'command line: classes={classes},'
+        )
+    is_sequence = isinstance(classes, Sequence)
+    if not (is_sequence and classes and all(map(_is_name, classes))):
+        raise ValueError(
+            f'classes={classes!r}, expected a sequence of names: '
+            "classes=('cat', 'dog')"
+        )
+    repeated = sorted({name for name in classes if classes.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f'classes={tuple(classes)!r} has {repeated[0]!r} more than once'
+        )
+    return tuple(classes)
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(name.strip())
+
+
+def _require_inherited(cfg: Config, key: str, found: Any, contents) -> None:
+    """Raise where a data set's own classes are not those of a base.
+
+    Raises:
+        ValueError: The config names two lists of classes.
+    """
+    for content in contents[1:]:
+        for _, _, data in data_sets_of(content):
+            inherited = (data.get('metainfo') or {}).get('classes')
+            if inherited and tuple(inherited) == tuple(found):
+                return
+    # What an earlier call has set.
+    if contents and 'classes' in contents[0]:
+        if tuple(contents[0]['classes']) == tuple(found):
+            return
+    if is_packaged(cfg):
+        return
+    raise ValueError(
+        f'{key}.metainfo.classes={tuple(found)!r}, but '
+        f'classes={tuple(cfg.classes)!r} at the top of the config. Name the '
+        'classes in one of the two places'
+    )
+
+
+def _name(
+    data: MutableMapping, classes: tuple[str, ...], scope: str
+) -> None:
+    data['metainfo'] = dict(classes=classes)
+    if (data.get('_scope_') or scope) == 'mmseg':
+        _use_labels_as_they_are(data)
+    else:
+        # A data set's own has as many colors as it has classes.
+        data['metainfo']['palette'] = 'random'
+
+
+def _use_labels_as_they_are(data: MutableMapping) -> None:
+    """Keep MMSegmentation from looking for the former classes' names."""
+    if type_name(data) == 'BaseSegDataset':
+        return
+    kind = data['type']
+    if isinstance(kind, str):
+        kind = DATASETS.get(f'mmseg.{kind.removeprefix("mmseg.")}')
+    parameters = inspect.signature(kind.__init__).parameters
+    for name in ('img_suffix', 'seg_map_suffix', 'reduce_zero_label'):
+        if name in parameters:
+            data.setdefault(name, parameters[name].default)
+    data['type'] = 'BaseSegDataset'
+
+
+def _require_no_count_of_its_own(cfg: Config) -> None:
+    """Raise where ``num_classes`` was changed and the classes have no names.
+
+    Raises:
+        ValueError: It would change nothing.
+    """
+    stated = cfg.get('num_classes')
+    if not isinstance(stated, int) or is_packaged(cfg):
+        return
+    counts = set(_model_counts(cfg.get('model')))
+    if not counts or stated in counts:
+        return
+    earlier = [c.get('num_classes') for c in earlier_contents(cfg)[1:]]
+    former = next((n for n in earlier if n in counts), None)
+    if former is not None:
+        raise ValueError(
+            f'num_classes={stated}, but the data sets of this config have '
+            f'{former} classes. Name the others: '
+            "classes=('cat', 'dog')"
+        )
+
+
+def _model_counts(model: Any) -> Iterator[int]:
+    for _, part in dicts(model):
+        if isinstance(part.get('num_classes'), int):
+            yield part['num_classes']
