@@ -76,6 +76,8 @@ DATA_SETS = {
     'coco-stuff10k': DataSet('COCO-Stuff 10k', SEGMENTATION, 'mIoU'),
     'coco-stuff164k': DataSet('COCO-Stuff 164k', SEGMENTATION, 'mIoU'),
     'cityscapes': DataSet('Cityscapes', SEGMENTATION, 'mIoU'),
+    'own-boxes': DataSet('own data with boxes', DETECTION, 'box AP'),
+    'own-masks': DataSet('own data with masks', SEGMENTATION, 'mIoU'),
 }
 
 

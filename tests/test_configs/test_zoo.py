@@ -26,10 +26,17 @@ DATA = dict(
         ('coco-stuff10k', ('mmseg.COCOStuffDataset', 'data/coco_stuff10k')),
         ('coco-stuff164k', ('mmseg.COCOStuffDataset', 'data/coco_stuff164k')),
         ('cityscapes', ('mmseg.CityscapesDataset', 'data/cityscapes/')),
+        ('own-boxes', ('mmdet.CocoDataset', 'data/own/')),
+        ('own-masks', ('mmseg.PascalVOCDataset', 'data/own/')),
     ]
 )
 # Images a step, where not 16, by student or data set.
-BATCH_SIZES = {'cityscapes': 8, 'rtmdet-s': 256}
+BATCH_SIZES = {
+    'cityscapes': 8,
+    'own-boxes': 2,
+    'own-masks': 4,
+    'rtmdet-s': 256,
+}
 # Words of the libraries' config names that ours say otherwise, or not at all.
 WORDS = {'_': '-', '-moment': '', 'dconv': 'dcn'}
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from cankd_mm.config.class_heads import class_count_of
+from cankd_mm.config.class_heads import class_count_of, class_counts
 from cankd_mm.config.own_data.ancestors import earlier_contents, is_packaged
 from cankd_mm.config.own_data.head_counts import HeadCounts
 from cankd_mm.config.own_data.places import data_sets_of, type_name
@@ -30,33 +30,52 @@ def name_classes(cfg: Config) -> None:
         return
     classes = _checked(cfg.classes)
     scope = cfg.get('default_scope') or 'mmengine'
-    former = set(_former_counts(cfg, scope)) - {None, len(classes)}
+    former = set(_former_counts(cfg, scope)) - {len(classes)}
     stated = cfg.get('num_classes')
     if stated not in (None, len(classes), *former):
-        raise ValueError(
-            f'num_classes={stated}, but classes has {len(classes)} names. '
-            'Leave num_classes out'
-        )
-    contents = None
+        _require_inherited_count(cfg, stated, len(classes))
     for _, key, data in data_sets_of(cfg):
         metainfo = data.get('metainfo') or {}
         if tuple(metainfo.get('classes') or ()) == classes:
             continue
         if 'classes' in metainfo:
-            contents = earlier_contents(cfg) if contents is None else contents
-            _require_inherited(cfg, key, metainfo['classes'], contents)
+            _require_inherited(cfg, key, metainfo['classes'])
         _name(data, classes, scope)
     HeadCounts(len(classes), former).apply(cfg)
-    if stated is not None:
+    if stated in former:
         cfg.num_classes = len(classes)
 
 
-def _former_counts(cfg: Config, scope: str) -> Iterator[int | None]:
-    """Yield the class counts of data sets as they are, and of their types."""
+def _former_counts(cfg: Config, scope: str) -> Iterator[int]:
+    """Yield the class counts that the recipe is made for.
+
+    They are those of its data sets as they are, and of their types. Where
+    only a file of the data has the classes, those of the heads of the bases.
+    """
     for _, _, data in data_sets_of(cfg):
-        yield class_count_of(data, scope)
+        counts = [class_count_of(data, scope)]
         if data.get('metainfo'):
-            yield class_count_of({**data, 'metainfo': None}, scope)
+            counts.append(class_count_of({**data, 'metainfo': None}, scope))
+        yield from (count for count in counts if count is not None)
+        if counts == [None]:
+            for content in earlier_contents(cfg)[1:] or [cfg]:
+                model = content.get('model') or {}
+                model = model.get('architecture', model)
+                yield from class_counts(model).values()
+
+
+def _require_inherited_count(cfg: Config, stated: int, count: int) -> None:
+    """Raise where ``num_classes`` was set beside ``classes``.
+
+    Raises:
+        ValueError: It was, to another number than there are names.
+    """
+    contents = earlier_contents(cfg)
+    if not any(c.get('num_classes') == stated for c in contents[1:]):
+        raise ValueError(
+            f'num_classes={stated}, but classes has {count} names. '
+            'Leave num_classes out'
+        )
 
 
 def _checked(classes: Any) -> tuple[str, ...]:
@@ -84,28 +103,23 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(name.strip())
 
 
-def _require_inherited(cfg: Config, key: str, found: Any, contents) -> None:
+def _require_inherited(cfg: Config, key: str, found: Any) -> None:
     """Raise where a data set's own classes are not those of a base.
 
     Raises:
         ValueError: The config names two lists of classes.
     """
-    for content in contents[1:]:
+    first, *bases = earlier_contents(cfg) or [{}]
+    known = [first.get('classes')]  # an earlier call has set these
+    for content in bases:
         for _, _, data in data_sets_of(content):
-            inherited = (data.get('metainfo') or {}).get('classes')
-            if inherited and tuple(inherited) == tuple(found):
-                return
-    # What an earlier call has set.
-    if contents and 'classes' in contents[0]:
-        if tuple(contents[0]['classes']) == tuple(found):
-            return
-    if is_packaged(cfg):
-        return
-    raise ValueError(
-        f'{key}.metainfo.classes={tuple(found)!r}, but '
-        f'classes={tuple(cfg.classes)!r} at the top of the config. Name the '
-        'classes in one of the two places'
-    )
+            known.append((data.get('metainfo') or {}).get('classes'))
+    if tuple(found) not in [tuple(k) for k in known if k]:
+        raise ValueError(
+            f'{key}.metainfo.classes={tuple(found)!r}, but '
+            f'classes={tuple(cfg.classes)!r} at the top of the config. Name '
+            'the classes in one of the two places'
+        )
 
 
 def _name(

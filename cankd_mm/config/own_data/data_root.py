@@ -47,11 +47,10 @@ def move_data_sets(cfg: Config) -> None:
         for former in earlier_values(contents, 'data_root')
         if isinstance(former, str) and not same_folder(former, root)
     ]
-    if len(contents) < 2 and len(set(data_roots(cfg))) == 1:
-        # One file, or none: all of its data sets lie in one other folder.
-        formers += data_roots(cfg)[:1]
-    if not formers:
-        return
+    if not any('data_root' in content for content in contents[1:]):
+        # No base has a name for it: all data sets lie in one other folder.
+        roots = set(data_roots(cfg))
+        formers += roots if len(roots) == 1 else ()
     for split in SPLITS:
         for key in (f'{split}_dataloader', f'{split}_evaluator'):
             for former in formers:

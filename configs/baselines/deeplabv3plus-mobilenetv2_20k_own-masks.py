@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/deeplabv3plus_mobilenetv2-d8.py',
+    '../_base_/datasets/own-masks.py',
+    '../_base_/schedules/segmentation_20k_own.py',
+]
+
+data_preprocessor = dict(size=_base_.crop_size)
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)

@@ -1,0 +1,20 @@
+_base_ = [
+    '../baselines/segformer-b0_20k_own-masks.py',
+    '../_base_/teachers/deeplabv3plus-r101_20k_own-masks.py',
+    '../_base_/distillers/cskd_segmentor.py',
+    '../_base_/cankd_mm.py',
+]
+
+distiller = _base_.distiller
+distiller.connectors.classify.num_classes = _base_.num_classes
+distiller.distill_losses.loss_cskd.num_classes = _base_.num_classes
+
+model = dict(
+    _delete_=True,
+    type='mmrazor.FrozenTeacherDistill',
+    architecture=_base_.model,
+    teacher=_base_.teacher,
+    teacher_ckpt=_base_.teacher_ckpt,
+    distiller=distiller,
+)
+default_hooks = _base_.distillation_hooks
