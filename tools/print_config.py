@@ -6,8 +6,9 @@
 
 The bases are merged, the options applied, and `data_root`, `classes` and
 `image_scale` are where they belong: in the data sets, the evaluators and the
-heads. A file written with --out has no bases; every program that reads configs
-with MMEngine trains the same data with it.
+heads. Helper variables of the bases, which no program reads any more, are left
+out; --all prints them, too. A file written with --out has no bases; every
+program that reads configs with MMEngine trains on the same data with it.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.config.run_keys import without_helper_variables
 from cankd_mm.utils.config_file import config_from_file
 
 
@@ -35,6 +37,9 @@ def parse_args() -> argparse.Namespace:
         action=DictAction,
         metavar='KEY=VALUE',
         help='overrides of the config, as for training',
+    )
+    parser.add_argument(
+        '--all', action='store_true', help='also what no program reads'
     )
     parser.add_argument(
         '--out',
@@ -58,6 +63,8 @@ def main() -> None:
         cfg = config_from_file(args.config, 'config', args.cfg_options)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'{args.config} cannot be read: {error}')
+    if not args.all:
+        cfg = without_helper_variables(cfg)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(args.out)

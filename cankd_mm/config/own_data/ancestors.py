@@ -21,9 +21,12 @@ def earlier_contents(cfg: Config) -> list[Mapping[str, Any]]:
         cfg: Its own content may have changed since it was read.
 
     Returns:
-        The file itself first; empty for a config that was not read from one.
+        The file itself first; empty for a config that was not read from one,
+        or whose bases are Python imports.
     """
     if not cfg.filename or not Path(cfg.filename).is_file():
+        return []
+    if Config._is_lazy_import(cfg.filename):
         return []
     return list(_contents(cfg.filename))
 

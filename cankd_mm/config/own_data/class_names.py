@@ -122,9 +122,7 @@ def _require_inherited(cfg: Config, key: str, found: Any) -> None:
         )
 
 
-def _name(
-    data: MutableMapping, classes: tuple[str, ...], scope: str
-) -> None:
+def _name(data: MutableMapping, classes: tuple[str, ...], scope: str) -> None:
     data['metainfo'] = dict(classes=classes)
     if (data.get('_scope_') or scope) == 'mmseg':
         _use_labels_as_they_are(data)

@@ -52,9 +52,12 @@ class HeadCounts:
         if isinstance(distiller, Mapping):
             self.set_in(distiller)
         teacher = model.get('teacher')
-        if isinstance(teacher, Mapping) and 'cfg_path' in teacher:
-            if teacher.get('num_classes') in self.former:
-                teacher['num_classes'] = self.num_classes
+        if (
+            isinstance(teacher, Mapping)
+            and 'cfg_path' in teacher
+            and teacher.get('num_classes') in self.former
+        ):
+            teacher['num_classes'] = self.num_classes
 
     def _of_model(self, model: MutableMapping, key: str) -> None:
         """Set the counts of one model.

@@ -34,20 +34,34 @@ def follow_overrides() -> None:
     """Apply the overrides where MMEngine reads configs and makes runners."""
     if hasattr(Config.__init__, '__wrapped__'):
         return
-    make, from_cfg = Config.__init__, Runner.from_cfg.__func__
+    make, read = Config.__init__, Config.fromfile
+    from_cfg = Runner.from_cfg.__func__
 
     @functools.wraps(make)
     def made(self, cfg_dict=None, cfg_text=None, filename=None, *args, **kw):
         make(self, cfg_dict, cfg_text, filename, *args, **kw)
-        # One of imports is not complete yet; its runner is.
-        if filename and not _is_deferred.get() and not ConfigDict.lazy:
-            apply_dataset_overrides(self)
+        # The file whose reading has imported this package is past `read`. One
+        # in Python's style (lazy) is not complete yet.
+        if filename and not ConfigDict.lazy:
+            _apply(self)
+
+    @functools.wraps(read)
+    def complete(*args, **kwargs):
+        cfg = read(*args, **kwargs)
+        _apply(cfg)
+        return cfg
 
     @functools.wraps(from_cfg)
-    def from_agreeing_cfg(cls, cfg):
+    def agreeing(cls, cfg):
         if isinstance(cfg, Config):
-            apply_dataset_overrides(cfg)
+            _apply(cfg)
         return from_cfg(cls, cfg)
 
     Config.__init__ = made
-    Runner.from_cfg = classmethod(from_agreeing_cfg)
+    Config.fromfile = staticmethod(complete)
+    Runner.from_cfg = classmethod(agreeing)
+
+
+def _apply(cfg: Config) -> None:
+    if not _is_deferred.get():
+        apply_dataset_overrides(cfg)

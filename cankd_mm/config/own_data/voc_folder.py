@@ -4,12 +4,11 @@ from collections.abc import Collection, MutableMapping
 from pathlib import Path
 
 _LISTS = 'ImageSets/Main'
-_LAYOUT = ('Annotations', 'JPEGImages', _LISTS)
 
 
 def is_voc_folder(root: str) -> bool:
-    """Whether a folder has VOC's layout itself, and is not a devkit."""
-    return all((Path(root) / part).is_dir() for part in _LAYOUT)
+    """Whether a folder has VOC's split lists itself, and is not a devkit."""
+    return (Path(root) / _LISTS).is_dir()
 
 
 def use_split_lists(data: MutableMapping) -> None:
