@@ -11,16 +11,18 @@ from cankd_mm.utils.config_walk import data_sets
 
 
 def require_training_data(cfg: Config) -> None:
-    """Raises where a data set of the train dataloader is not on the disk.
+    """Raise where a data set of the train dataloader is not on the disk.
 
-    Looks at local data sets of mmdet and mmseg; one of somebody else's may
-    make its own files.
+    Looks at local data sets of mmdet and mmseg; one of a type of the user's
+    own may make its own files.
 
     Raises:
         FileNotFoundError: A ``data_root`` or ``ann_file`` that is not there.
         ValueError: ``classes`` is a single text.
     """
     loader = cfg.get('train_dataloader')
+    is_segmentor = cfg.get('default_scope') == 'mmseg'
+    task = 'segmentation' if is_segmentor else 'detection'
     for key, data in data_sets(loader, 'train_dataloader'):
         if not _reads_local_files(data, cfg.get('default_scope')):
             continue
@@ -29,8 +31,10 @@ def require_training_data(cfg: Config) -> None:
             if not path.exists():
                 raise FileNotFoundError(
                     f'{key}.{name}={data[name]!r}: there is no {path} (from '
-                    f'{Path.cwd()}). python tools/prepare_data.py says what '
-                    'belongs where; data_root=... names another folder'
+                    f'{Path.cwd()}). python tools/prepare_data.py {task} '
+                    'FOLDER writes annotations for photos and labels of your '
+                    'own, --help lists the public data sets; data_root=... '
+                    'names another folder'
                 )
 
 

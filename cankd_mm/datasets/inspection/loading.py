@@ -196,7 +196,7 @@ def _located(
     if '://' not in file and not Path(file).exists():
         return DataFileNotFound(
             f'{key}: there is no {file} (from {Path.cwd()}). python '
-            'tools/prepare_data.py says what belongs where'
+            'tools/prepare_data.py finds what is missing'
         )
     fault = ''
     if hasattr(dataset, 'COCOAPI'):
