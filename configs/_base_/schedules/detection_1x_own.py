@@ -4,5 +4,5 @@ _base_ = './detection_1x.py'
 
 optim_wrapper = dict(optimizer=dict(lr=0.00125))
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].end = 100
+param_scheduler[0].update(end=100)
 auto_scale_lr = dict(enable=False, base_batch_size=2)

@@ -1,30 +1,15 @@
-# 20k iterations on one GPU, with 4 images a step, and AdamW as for SegFormer.
-_base_ = './segmentation_20k_own.py'
+# 20k iterations of 4 images, on one GPU, with AdamW as for 40k.
+_base_ = './segmentation_adamw_40k.py'
 
+max_iters = 20000
+train_cfg = dict(max_iters=max_iters, val_interval=2000)
+default_hooks = dict(checkpoint=dict(interval=2000))
+# The learning rate is a quarter, as the images a step are.
 optim_wrapper = dict(
-    optimizer=dict(
-        _delete_=True,
-        type='AdamW',
-        lr=1.5e-5,
-        betas=(0.9, 0.999),
-        weight_decay=0.01,
-    ),
-    paramwise_cfg=dict(
-        custom_keys={
-            'head': dict(lr_mult=10.0),
-            'norm': dict(decay_mult=0.0),
-            'pos_block': dict(decay_mult=0.0),
-        }
-    ),
+    optimizer=dict(lr=1.5e-5),
+    paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))),
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=500),
-    dict(
-        type='PolyLR',
-        eta_min=0.0,
-        power=1.0,
-        begin=500,
-        end=_base_.train_cfg.max_iters,
-        by_epoch=False,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=500)
+param_scheduler[1].update(begin=500, end=max_iters)
+auto_scale_lr = dict(base_batch_size=4)
