@@ -1,4 +1,4 @@
-"""Checks public data sets on disk, and converts what needs converting.
+"""Checks data sets on disk, and converts what needs converting.
 
 ``tools/prepare_data.py`` is the command line; ``docs/datasets.md`` shows the
 layouts.
@@ -18,10 +18,27 @@ from cankd_mm.datasets.preparation import (
 )
 from cankd_mm.datasets.preparation.conversion import Options
 from cankd_mm.datasets.preparation.data_set import DataSet
-from cankd_mm.datasets.preparation.layout import at_wrong_level
+from cankd_mm.datasets.preparation.layout import (
+    at_wrong_level,
+    holds_other_data,
+)
+from cankd_mm.datasets.preparation.own import (
+    OWN_DATA,
+    OwnOptions,
+    prepare_own,
+)
 from cankd_mm.datasets.preparation.report import Report, from_here
 
-__all__ = ['DATA_SETS', 'DataSet', 'Options', 'Report', 'prepare']
+__all__ = [
+    'DATA_SETS',
+    'OWN_DATA',
+    'DataSet',
+    'Options',
+    'OwnOptions',
+    'Report',
+    'prepare',
+    'prepare_own',
+]
 
 #: By the name of their sub-command.
 DATA_SETS = dict(
@@ -48,7 +65,9 @@ def prepare(name: str, root: Path, options: Options | None = None) -> Report:
     data_set = DATA_SETS[name]
     root = Path(os.path.abspath(root))
     report = Report(data_set.title, root, data_set.url)
-    if not at_wrong_level(report, data_set):
+    if not (
+        at_wrong_level(report, data_set) or holds_other_data(report, data_set)
+    ):
         data_set.prepare(report, options or Options())
     if not report.usage:
         report.usage = _usage(data_set, root)

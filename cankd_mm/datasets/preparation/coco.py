@@ -101,4 +101,5 @@ DATA_SET = DataSet(
     url='https://cocodataset.org/#download',
     is_root=holds_any('annotations/instances_train2017.json', *SPLITS),
     prepare=prepare,
+    own_data='detection',
 )

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,9 @@ from cankd_mm.datasets.preparation.report import Report
 
 #: Files a process is given at once; fewer do not repay starting it.
 CHUNK = 16
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,9 @@ def make_files(
         return {job.target for job in pending}
     for folder in {job.target.parent for job in pending}:
         folder.mkdir(parents=True, exist_ok=True)
-    results = _run(partial(_attempt, make), pending, options.workers)
-    results = _with_progress(results, what, len(pending))
+    results = run_in_processes(
+        partial(_attempt, make), pending, what, options.workers
+    )
     errors = {
         job.target: error
         for job, error in zip(pending, results, strict=True)
@@ -170,24 +175,48 @@ def _attempt(make: Callable[[Path, Path], None], job: Job) -> str:
     return ''
 
 
+def run_in_processes(
+    function: Callable[[Item], Result],
+    items: Collection[Item],
+    what: str,
+    workers: int,
+) -> Iterator[Result]:
+    """Call a function for each item, and print how far it is.
+
+    Args:
+        function: What to call; it must be importable, as must be its
+            arguments.
+        items: Its arguments.
+        what: What the items are called.
+        workers: Processes to use. Few items are worked on in this one.
+
+    Yields:
+        What the function returned, in the order of the items.
+    """
+    results = _run(function, items, workers)
+    return _with_progress(results, what, len(items))
+
+
 def _run(
-    attempt: Callable[[Job], str], jobs: list[Job], workers: int
-) -> Iterator[str]:
-    workers = min(workers, len(jobs) // CHUNK)
+    function: Callable[[Item], Result],
+    items: Collection[Item],
+    workers: int,
+) -> Iterator[Result]:
+    workers = min(workers, len(items) // CHUNK)
     if workers < 2:
-        yield from map(attempt, jobs)
+        yield from map(function, items)
         return
     with ProcessPoolExecutor(workers) as pool:
         try:
-            yield from pool.map(attempt, jobs, chunksize=CHUNK)
+            yield from pool.map(function, items, chunksize=CHUNK)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _with_progress(
-    results: Iterable[str], what: str, total: int
-) -> Iterator[str]:
+    results: Iterable[Result], what: str, total: int
+) -> Iterator[Result]:
     """Passes results on and says how many there were, now and then."""
     terminal = sys.stderr.isatty()
     pause = 0.5 if terminal else 30

@@ -19,6 +19,7 @@ class DataSet:
         url: Its official page.
         is_root: Whether a folder is the one that the configs call data root.
         prepare: Checks a folder and converts what needs it.
+        own_data: Sub-command for a folder that holds other data of the kind.
     """
 
     title: str
@@ -27,3 +28,4 @@ class DataSet:
     url: str
     is_root: Callable[[Path], bool]
     prepare: Callable[[Report, Options], None]
+    own_data: str = 'segmentation'

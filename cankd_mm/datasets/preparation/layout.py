@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cankd_mm.datasets.preparation.data_set import DataSet
-from cankd_mm.datasets.preparation.report import Report
+from cankd_mm.datasets.preparation.report import Report, from_here
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,26 @@ def at_wrong_level(report: Report, data_set: DataSet) -> bool:
     return False
 
 
+def holds_other_data(report: Report, data_set: DataSet) -> bool:
+    """Notes that a folder has images, and nothing of the data set's."""
+    root = report.root
+    if data_set.is_root(root):
+        return False
+    for folder in (root, *_folders_below(root)):
+        if any(_is_image(path) for path in _paths(folder)):
+            report.problem(
+                f'{root} has images, and is not laid out as {data_set.title}',
+                'if they are your own: python tools/prepare_data.py '
+                f'{data_set.own_data} {shlex.quote(str(from_here(root)))}',
+            )
+            return True
+    return False
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in ('.jpg', '.jpeg', '.png')
+
+
 def require(report: Report, part: Part) -> bool:
     """Whether a part is where it belongs; notes what to do if it is not."""
     root, path = report.root, report.root / part.path
@@ -92,12 +112,15 @@ def _extract(archive: Path, into: Path) -> str:
     return f'mkdir -p {shlex.quote(str(into))} && {shlex.join(command)}'
 
 
+def _paths(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries)
+
+
 def _folders(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            yield from sorted(
-                Path(entry.path) for entry in entries if entry.is_dir()
-            )
+    yield from (path for path in _paths(folder) if path.is_dir())
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:

@@ -27,7 +27,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why the configs cannot use the data.
+    """Why the configs cannot use the data, or not all of it.
 
     Attributes:
         text: What is wrong, with names.
@@ -45,10 +45,14 @@ class Report:
     Attributes:
         title: The data set's name.
         root: The folder that was looked at.
-        url: The data set's official page.
+        url: The data set's official page; '' for data of a user's own.
+        notes: How the data were understood.
         counts: What is there.
         classes: Class names and how many objects each has, where the data
             set's files name them.
+        remarks: What was left out or looks wrong, and does not keep the
+            configs from using the rest.
+        left_out: What the remarks leave out, in short.
         problems: What keeps the configs from using the data.
         converted: How many files were made.
         usage: Config lines that make use of the data.
@@ -56,9 +60,12 @@ class Report:
 
     title: str
     root: Path
-    url: str
+    url: str = ''
+    notes: list[str] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
     classes: dict[str, int] = field(default_factory=dict)
+    remarks: list[Problem] = field(default_factory=list)
+    left_out: str = ''
     problems: list[Problem] = field(default_factory=list)
     converted: int = 0
     usage: list[str] = field(default_factory=list)
@@ -87,6 +94,14 @@ class Report:
         """Notes a number."""
         self.counts.append(Count(what, found, official))
 
+    def note(self, text: str) -> None:
+        """Add how something was understood."""
+        self.notes.append(text)
+
+    def remark(self, text: str, remedy: str) -> None:
+        """Add what the data can be used in spite of, and how to mend it."""
+        self.remarks.append(Problem(text, remedy))
+
     def problem(self, text: str, remedy: str) -> None:
         """Notes an obstacle and how to remove it."""
         self.problems.append(Problem(text, remedy))
@@ -106,6 +121,7 @@ class Report:
     def as_text(self) -> str:
         """The report for people."""
         lines = [f'{self.title} in {self.root}']
+        lines += [f'  {note}' for note in self.notes]
         for count in self.counts:
             line = f'  {count.what:42}{count.found:>11,}'
             if count.official not in (None, count.found):
@@ -117,14 +133,24 @@ class Report:
                 lines.append(f'    {name:40}{objects:>11,}')
         if self.converted:
             lines.append(f'  converted now: {self.converted:,} files')
-        for problem in self.problems:
-            lines += ['', f'  ! {problem.text}', f'    -> {problem.remedy}']
-        if self.problems:
+        marked = [('?', item) for item in self.remarks]
+        marked += [('!', item) for item in self.problems]
+        for mark, item in marked:
+            lines += ['', f'  {mark} {item.text}', f'    -> {item.remedy}']
+        if self.problems and self.url:
             lines += ['', f'  official page: {self.url}']
-        elif self.usage:
+        if self.ready and self.usage:
             lines += ['', *self.usage]
-        verdict = 'Ready.' if self.ready else 'Not ready: see ! above.'
-        return '\n'.join([*lines, '', verdict])
+        else:
+            lines.append('')
+        return '\n'.join([*lines, self._verdict()])
+
+    def _verdict(self) -> str:
+        if not self.ready:
+            return 'Not ready: see ! above.'
+        if self.left_out:
+            return f'Ready, without {self.left_out}: see ? above.'
+        return 'Ready.'
 
     def as_json(self) -> str:
         """The report for programs."""

@@ -13,7 +13,7 @@ from cankd_mm.datasets.preparation.layout import (
     names_in,
     require,
 )
-from cankd_mm.datasets.preparation.report import Report, some
+from cankd_mm.datasets.preparation.report import Report, from_here, some
 
 YEARS = ('VOC2007', 'VOC2012')
 #: What the configs read, and the images each has in the official release.
@@ -89,8 +89,8 @@ def _check_single(report: Report) -> None:
     if not splits:
         report.problem(
             f'none of {", ".join(SINGLE_SPLITS)}.txt is in ImageSets/Main',
-            'write one image name a line, without .jpg, into train.txt and '
-            'val.txt there',
+            'have a split made: python tools/prepare_data.py detection '
+            f'{from_here(report.root)}',
         )
     remedy = 'add or mend the files, or take the names out of the list'
     objects = {}
@@ -171,4 +171,5 @@ DATA_SET = DataSet(
     url='http://host.robots.ox.ac.uk/pascal/VOC/',
     is_root=_is_root,
     prepare=prepare,
+    own_data='detection',
 )
