@@ -5,10 +5,12 @@
 
 Takes configs of this package, MMRazor's distillation configs and plain ones
 of MMDetection and MMSegmentation: files, or ``package::path``. Nothing is
-downloaded. Training makes the same checks before it starts.
+downloaded. Training makes the same checks before it starts, and tries the
+pair with its weights.
 
-Ends with exit code 1 where there are errors or warnings, with 2 where a
-config cannot be read or there is no such file of teacher weights.
+What could not be checked is listed as "not checked", with the reason. Ends
+with exit code 1 where there are errors or warnings, with 2 where a config
+cannot be read or there is no such file of teacher weights.
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Tries recorders, connectors and losses once, before training starts."""
 
 import copy
+import difflib
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -261,23 +262,82 @@ def check_losses(
         ValueError: A connector or a loss failed.
     """
     losses = {}
-    for name, arguments in distiller.loss_forward_mappings.items():
-        missing = {
-            argument
-            for argument, record in arguments.items()
-            if record['from_student'] and record['recorder'] in untried
-        }
-        if missing <= optional_arguments(distiller.distill_losses[name]):
-            losses[name] = compute_loss(
-                distiller, name, 'in a dry forward', without=missing
-            )
+    for name in distiller.loss_forward_mappings:
+        loss = check_loss(distiller, name, untried)
+        if loss is not None:
+            losses[name] = loss
         if is_of_regions(distiller, name):
             print_log(
-                f'model.distiller.distill_losses.{name} compares features '
-                'after RoI pooling (roi_head), where each network has the '
-                'regions of its own proposals, in its own number and order. '
-                'Record a module upstream of it, such as the neck',
-                logger='current',
-                level=logging.WARNING,
+                regions_notice(name), logger='current', level=logging.WARNING
             )
     return losses
+
+
+def regions_notice(name: str) -> str:
+    """Describes why a loss on features after RoI pooling teaches nothing.
+
+    Args:
+        name: Name of the loss.
+    """
+    return (
+        f'model.distiller.distill_losses.{name} compares features after RoI '
+        'pooling (roi_head), where each network has the regions of its own '
+        'proposals, in its own number and order. Record a module upstream of '
+        'it, such as the neck'
+    )
+
+
+def check_loss(
+    distiller: nn.Module, name: str, untried: Collection[str]
+) -> Tensor | None:
+    """Computes one distill loss as :func:`check_losses` does.
+
+    Args:
+        distiller: As for :func:`check_losses`.
+        name: Name of the loss.
+        untried: As for :func:`check_losses`.
+
+    Returns:
+        The loss; None where a record that it needs is untried.
+
+    Raises:
+        ValueError: A connector or the loss failed.
+    """
+    missing = {
+        argument
+        for argument, record in distiller.loss_forward_mappings[name].items()
+        if record['from_student'] and record['recorder'] in untried
+    }
+    if not missing <= optional_arguments(distiller.distill_losses[name]):
+        return None
+    return compute_loss(distiller, name, 'in a dry forward', without=missing)
+
+
+def source_faults(
+    recorders: Mapping[str, Mapping] | None, model: nn.Module, role: str
+) -> Iterator[str]:
+    """Describes recorders whose module or parameter is not in the model.
+
+    Args:
+        recorders: Configs of the recorders by name.
+        model: What they record.
+        role: 'student' or 'teacher'.
+
+    Yields:
+        The recorder's config key, its source and the closest names.
+    """
+    for name, recorder in (recorders or {}).items():
+        kind, source = str(recorder.get('type')), recorder.get('source')
+        if 'Module' in kind:
+            known = [n for n, _ in model.named_modules() if n]
+        elif 'Parameter' in kind:
+            known = [n for n, _ in model.named_parameters()]
+        else:  # a function or method of the library, not of the model
+            continue
+        if source not in known:
+            close = difflib.get_close_matches(str(source), known, 3, 0.0)
+            yield (
+                f'model.distiller.{role}_recorders.{name}.source={source!r} '
+                f'is not in the {role} ({type(model).__name__}). The closest '
+                f'names are {close}'
+            )

@@ -1,7 +1,6 @@
 """Distillation by one teacher, which stays as it was loaded."""
 
 import copy
-import difflib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -330,7 +329,7 @@ class FrozenTeacherDistill(Distilled):
                 is_finite &= self._report_non_finite('student', untried)
                 is_checked = is_finite and self.distills
                 with nullcontext() if is_checked else values_unchecked():
-                    losses = dry_run.check_losses(self.distiller, untried)
+                    losses = self._try_losses(untried)
                 if is_finite and (faults := non_finite_losses(losses)):
                     self._report_fault(
                         ValueError('\n'.join(faults)), may_vanish=True
@@ -388,6 +387,10 @@ class FrozenTeacherDistill(Distilled):
                 if not training:
                     raise
         return forward, False
+
+    def _try_losses(self, untried: Collection[str]) -> dict[str, Tensor]:
+        """Compute the distill losses of what is recorded, by name."""
+        return dry_run.check_losses(self.distiller, untried)
 
     def _student_forward(self) -> RecordedForward:
         mappings = self.distiller.loss_forward_mappings
@@ -454,21 +457,8 @@ def _check_sources(
     Raises:
         ValueError: It names the recorder, its source and the closest names.
     """
-    for name, recorder in (recorders or {}).items():
-        kind, source = str(recorder.get('type')), recorder.get('source')
-        if 'Module' in kind:
-            known = [n for n, _ in model.named_modules() if n]
-        elif 'Parameter' in kind:
-            known = [n for n, _ in model.named_parameters()]
-        else:  # a function or method of the library, not of the model
-            continue
-        if source not in known:
-            close = difflib.get_close_matches(str(source), known, 3, 0.0)
-            raise ValueError(
-                f'model.distiller.{role}_recorders.{name}.source={source!r} '
-                f'is not in the {role} ({type(model).__name__}). The closest '
-                f'names are {close}'
-            )
+    for fault in dry_run.source_faults(recorders, model, role):
+        raise ValueError(fault)
 
 
 def _check_lazy(distiller: nn.Module) -> None:

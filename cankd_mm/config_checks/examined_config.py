@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 
 from cankd_mm.config_checks.meta_model import (
     Record,
+    meta_failure,
     meta_model,
     recorded_shapes,
 )
@@ -40,6 +41,11 @@ class ModelConfig:
     def on_meta(self) -> BaseModel | None:
         """The model without values, see :func:`meta_model`."""
         return meta_model(self.config, self.scope)
+
+    @property
+    def failure_on_meta(self) -> Exception | None:
+        """Why there is no such model."""
+        return meta_failure(self.config, self.scope)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,18 @@ class Severity(IntEnum):
     """How bad a finding is.
 
     An error spoils training or stops it, a warning probably does, an info is
-    worth knowing.
+    worth knowing. What is not checked may be either.
     """
 
     INFO = 0
-    WARNING = 1
-    ERROR = 2
+    NOT_CHECKED = 1
+    WARNING = 2
+    ERROR = 3
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something has to be mended."""
+        return self >= Severity.WARNING
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,8 @@ def warning(key: str, found: str, expected: str = '', remedy: str = ''):
 def info(key: str, found: str, expected: str = '', remedy: str = ''):
     """A :class:`Finding` that is logged, and printed if asked for."""
     return Finding(Severity.INFO, key, found, expected, remedy)
+
+
+def not_checked(key: str, found: str, expected: str = '', remedy: str = ''):
+    """A :class:`Finding` about what no check could see, and why."""
+    return Finding(Severity.NOT_CHECKED, key, found, expected, remedy)

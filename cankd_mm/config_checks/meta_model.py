@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +62,38 @@ def meta_model(config: Mapping, scope: str) -> BaseModel | None:
         The model in evaluation mode; None for one that needs values to be
         built, or that cannot be built at all.
     """
-    return _cached_model(_Hashable(config), scope)
+    return _cached_model(_Hashable(config), scope)[0]
+
+
+def meta_failure(config: Mapping, scope: str) -> Exception | None:
+    """What :func:`meta_model` failed with.
+
+    Args:
+        config: The model's.
+        scope: The registry scope that its types are looked up in.
+
+    Returns:
+        None where there is a model.
+    """
+    return _cached_model(_Hashable(config), scope)[1]
+
+
+@contextmanager
+def empty_weights(scope: str) -> Iterator[None]:
+    """Build models in this context without memory for their weights.
+
+    Nothing is logged, and no random number is drawn.
+
+    Args:
+        scope: The registry scope that types are looked up in.
+    """
+    with (
+        quiet(),
+        preserved_random_state(devices=[]),
+        DefaultScope.overwrite_default_scope(scope),
+        _EmptyWeights(),
+    ):
+        yield
 
 
 class _Hashable:
@@ -79,25 +111,28 @@ class _Hashable:
 
 
 @functools.lru_cache(maxsize=128)
-def _cached_model(key: _Hashable, scope: str) -> BaseModel | None:
+def _cached_model(
+    key: _Hashable, scope: str
+) -> tuple[BaseModel | None, Exception | None]:
     config = ConfigDict(copy.deepcopy(key.config))
-    with (
-        quiet(),
-        preserved_random_state(devices=[]),
-        DefaultScope.overwrite_default_scope(scope),
-    ):
-        try:
-            with _EmptyWeights():
-                model = MODELS.build(config)
+    try:
+        with empty_weights(scope):
+            model = MODELS.build(config)
+            # Its values are a few numbers, which others compare.
+            preprocessor = model._modules.pop('data_preprocessor', None)
             model = model.to('meta')
+            if preprocessor is not None:
+                model.data_preprocessor = preprocessor
             model.eval()  # returns nothing where a model overrides `train`
-        except Exception:
-            return None
+    except Exception as failure:
+        # It is kept, and what its frames hold is not.
+        failure.__cause__ = failure.__context__ = None
+        return None, failure.with_traceback(None)
     for module in model.modules():
         if isinstance(module, DeformConv2d | ModulatedDeformConv2d):
             # Where it looks does not change the shape of what it gives.
             module.forward = functools.partial(_plain_convolution, module)
-    return model
+    return model, None
 
 
 def _plain_convolution(module: nn.Module, x: torch.Tensor, *_) -> torch.Tensor:

@@ -12,6 +12,7 @@ from cankd_mm.utils.command_line import read_config
 
 _LEVELS = {
     Severity.INFO: logging.INFO,
+    Severity.NOT_CHECKED: logging.INFO,
     Severity.WARNING: logging.WARNING,
     Severity.ERROR: logging.ERROR,
 }
@@ -39,11 +40,11 @@ def check_files(
         verbose: Print infos too.
 
     Returns:
-        0 if there is nothing to print but infos, 1 with errors or warnings, 2
-        if a config cannot be read.
+        1 with errors or warnings, 2 if a config cannot be read, 0 otherwise:
+        also if something is not checked.
     """
-    least = Severity.INFO if verbose else Severity.WARNING
-    unread = faults = 0
+    least = Severity.INFO if verbose else Severity.NOT_CHECKED
+    unread = faults = unchecked = 0
     for path in paths:
         try:
             cfg = _read(path, cfg_options, teacher_ckpt)
@@ -51,19 +52,30 @@ def check_files(
             print(f'{path}\n  cannot be read: {failure}')
             unread += 1
             continue
-        findings = check_config(cfg, gpus)
+        findings = check_config(cfg, gpus, dry_forward=True)
         shown = [f for f in findings if f.severity >= least]
         if shown:
             print(path)
             print('\n'.join(map(line, shown)))
-        faults += sum(f.severity > Severity.INFO for f in findings)
-    checked = len(paths) - unread
-    print(
-        f'{checked} config{"s" * (checked != 1)} checked, '
-        f'{faults or "no"} fault{"s" * (faults != 1)} found'
-        + (f', {unread} cannot be read' if unread else '')
-    )
+        faults += sum(f.severity.is_fault for f in findings)
+        unchecked += sum(f.severity is Severity.NOT_CHECKED for f in findings)
+    print(_summary(len(paths) - unread, unread, faults, unchecked))
     return 2 if unread else int(faults > 0)
+
+
+def _summary(checked: int, unread: int, faults: int, unchecked: int) -> str:
+    parts = [f'{checked} config{"s" * (checked != 1)} checked']
+    if faults:
+        parts.append(f'{faults} fault{"s" * (faults != 1)} found')
+    elif unchecked or unread:
+        parts.append('no fault in what was checked')
+    else:
+        parts.append('no faults found')
+    if unchecked:
+        parts.append(f'{unchecked} not checked (see above)')
+    if unread:
+        parts.append(f'{unread} cannot be read')
+    return ', '.join(parts)
 
 
 def _read(path: str, cfg_options, teacher_ckpt: str | None) -> Config:
@@ -88,7 +100,8 @@ def _read(path: str, cfg_options, teacher_ckpt: str | None) -> Config:
 def line(finding: Finding) -> str:
     """A finding as the tool prints it."""
     text = str(finding).replace('\n', '\n' + ' ' * 11)
-    return f'  {finding.severity.name.lower():9}{text}'
+    name = finding.severity.name.lower().replace('_', ' ')
+    return f'  {name:8} {text}'
 
 
 def log_findings(findings: list[Finding]) -> None:
@@ -103,10 +116,10 @@ def require_no_error(findings: list[Finding]) -> None:
     """Raises if there is an error among the findings.
 
     Raises:
-        FaultyConfigError: It lists all findings but the infos.
+        FaultyConfigError: It lists all faults.
     """
     if any(finding.severity == Severity.ERROR for finding in findings):
-        faults = [f for f in findings if f.severity > Severity.INFO]
+        faults = [f for f in findings if f.severity.is_fault]
         raise FaultyConfigError(
             'the config has faults; --no-check trains all the same:\n'
             + '\n'.join(map(line, faults))

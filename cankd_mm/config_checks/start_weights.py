@@ -23,6 +23,7 @@ from cankd_mm.config_checks.weights_file import (
     FAILURES,
     as_error,
     mmengines_file,
+    not_downloaded,
     own_weights,
     read_weights,
 )
@@ -63,10 +64,11 @@ def _load_from(examined: ExaminedConfig) -> Iterator[Finding]:
         return
     try:
         file = mmengines_file(path, key)
-        if file is None:
-            return
         if examined.cfg.get('resume'):
             # Resuming reads it, and compares it to the run.
+            return
+        if file is None:
+            yield not_downloaded(path, key)
             return
         state = read_weights(file, key)
     except FAILURES as failure:
@@ -107,7 +109,9 @@ def _student_ckpt(examined: ExaminedConfig) -> Iterator[Finding]:
     state, fault = own_weights(path, _STUDENT_KEY)
     if fault is not None:
         yield fault
-    if state is not None:
+    elif state is None:
+        yield not_downloaded(path, _STUDENT_KEY)
+    else:
         student = student_state_dict(state)
         yield from _content(examined, student, _STUDENT_KEY, path)
 
@@ -155,7 +159,7 @@ def _pretrained(examined: ExaminedConfig) -> Iterator[Finding]:
                 # Backbones read layouts of their own: any data will do.
                 read_checkpoint(file, key)
         except FileNotFoundError as failure:
-            if str(path).startswith(_CONVERTED):
+            if os.path.normpath(path).startswith(_CONVERTED):
                 yield info(key, f'there is no file {path} yet')
             elif unused:
                 yield info(key, f'there is no file {path}: {unused}')

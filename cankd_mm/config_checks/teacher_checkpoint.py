@@ -27,7 +27,10 @@ from cankd_mm.config_checks.published_weights import (
     listed_configs,
 )
 from cankd_mm.config_checks.quiet import quiet
-from cankd_mm.config_checks.weights_file import own_weights
+from cankd_mm.config_checks.weights_file import (
+    not_downloaded,
+    own_weights,
+)
 from cankd_mm.utils.checkpoint import (
     LoadReport,
     load_state,
@@ -51,11 +54,15 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
     if not path:
         yield from _no_weights(examined)
         return
+    listed: list[Path] = []
     if isinstance(path, str) and '://' in path:
-        yield from _address(examined, teacher, path)
+        listed = listed_configs(path)
+        yield from _address(examined, teacher, path, listed)
     state, fault = own_weights(path, KEY)
     if fault is not None:
         yield fault
+    elif state is None and not listed:
+        yield not_downloaded(path, KEY)
     if state is not None:
         student = student_state_dict(state)
         yield from _content(examined, teacher, student, path)
@@ -86,11 +93,13 @@ def _no_weights(examined: ExaminedConfig) -> Iterator[Finding]:
 
 
 def _address(
-    examined: ExaminedConfig, teacher: ModelConfig, url: str
+    examined: ExaminedConfig,
+    teacher: ModelConfig,
+    url: str,
+    listed: list[Path],
 ) -> Iterator[Finding]:
     """Compare what is known of an address to the teacher's config."""
     named = (examined.model.get('teacher') or {}).get('cfg_path')
-    listed = listed_configs(url)
     if named and Path(resolve_path(named, KEY)).resolve() not in listed:
         if not listed:
             yield from _contradiction(named, url, 'backbone', backbones)

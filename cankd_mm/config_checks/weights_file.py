@@ -11,7 +11,12 @@ from mmengine.runner import checkpoint
 from torch import Tensor
 
 from cankd_mm.checkpoint.file_kind import require_checkpoint_file
-from cankd_mm.config_checks.finding import Finding, error, info
+from cankd_mm.config_checks.finding import (
+    Finding,
+    error,
+    info,
+    not_checked,
+)
 from cankd_mm.config_checks.published_weights import file_name
 from cankd_mm.utils.checkpoint import (
     find_checkpoint,
@@ -138,6 +143,21 @@ def own_weights(
         return None, as_error(failure, key)
     except FAILURES as failure:
         return None, as_error(failure, key)
+
+
+def not_downloaded(address: str, key: str) -> Finding:
+    """Make a finding of weights that are not on this machine.
+
+    Args:
+        address: Where they are.
+        key: The config key.
+    """
+    return not_checked(
+        key,
+        f'the weights at {address}, which are downloaded by training',
+        '',
+        'Download them, and name the file, to have them checked',
+    )
 
 
 def as_error(failure: Exception, key: str) -> Finding:

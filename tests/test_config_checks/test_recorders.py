@@ -31,11 +31,11 @@ def test_unused_recorder(lint, role):
 def test_unused_connector(lint):
     _, (finding,) = lint(
         distiller(
-            "connectors=dict(to=dict(type='ProjectionConnector', "
-            'out_channels=48))'
+            "connectors=dict(up=dict(type='ProjectionConnector', "
+            'out_channels=48, in_channels=48))'
         )
     )
-    assert finding.startswith('warning  model.distiller.connectors.to')
+    assert finding.startswith('warning  model.distiller.connectors.up')
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def every_key(lint):
         pairs = [
             line.removeprefix('error    ').split(': ', 1)
             for line in findings
-            if line.startswith('error')
+            # No RetinaNet takes `pretrained`, another fault.
+            if line.startswith('error') and 'cannot be built' not in line
         ]
         found = dict(reversed(pairs))
         assert found.keys() >= {*KEYS, *UNUSED} - {*unused}

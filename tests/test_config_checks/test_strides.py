@@ -51,12 +51,12 @@ def test_resizing_on_the_way_is_no_fault(lint):
 def test_projection_on_the_way_resizes_nothing(lint):
     pair = shifted()
     pair.distiller.connectors = dict(
-        to=dict(
+        widen=dict(
             type='mmrazor.ProjectionConnector', out_channels=16, num_levels=2
         )
     )
     mapping = pair.distiller.loss_forward_mappings.loss_distill
-    mapping.s_feature.connector = 'to'
+    mapping.s_feature.connector = 'widen'
     assert faults(lint(body(pair), base=None)[1])
 
 
@@ -93,5 +93,9 @@ def test_dilated_stage_beside_one_with_strides(lint):
 )
 def test_loss_that_takes_any_grid(lint, loss, severity):
     pair = shifted(loss=loss)
+    if loss['type'] == 'mmrazor.PKDLoss':
+        mapping = pair.distiller.loss_forward_mappings.loss_distill
+        for old, new in (('s_feature', 'preds_S'), ('t_feature', 'preds_T')):
+            mapping[new] = mapping.pop(old)
     _, findings = lint(body(pair), base=None)
     assert [f.split()[0] for f in findings] == ([severity] if severity else [])

@@ -140,18 +140,21 @@ def test_published_weights_of_another_schedule_fit(lint):
     ],
 )
 def test_name_that_contradicts_the_config(lint, name, what):
-    _, (finding,) = lint(
+    _, (finding, unchecked) = lint(
         f'model = dict(teacher_ckpt={url(name)!r})', base=COCO
     )
     assert (
         finding.startswith('warning  model.teacher_ckpt') and what in finding
     )
+    assert unchecked.startswith('not checked model.teacher_ckpt')
 
 
 @pytest.mark.parametrize('name', ['epoch_24', 'retinanet_r101', 'best_coco'])
 def test_name_that_says_nothing_else_is_no_fault(lint, name):
     body = f'model = dict(teacher_ckpt={url(name)!r})'
-    assert lint(body, base=COCO) == (0, [])
+    code, (unchecked,) = lint(body, base=COCO)
+    assert code == 0
+    assert unchecked.startswith('not checked model.teacher_ckpt')
 
 
 def test_address_is_looked_at_in_the_cache_alone(lint, tmp_path, monkeypatch):
@@ -161,7 +164,9 @@ def test_address_is_looked_at_in_the_cache_alone(lint, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', no_network)
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     body = f'model = dict(teacher_ckpt={url("mine")!r})'
-    assert lint(body) == (0, [])
+    code, (unchecked,) = lint(body)
+    assert code == 0
+    assert unchecked.startswith('not checked model.teacher_ckpt')
     (tmp_path / 'checkpoints').mkdir()
     save(tmp_path / 'checkpoints' / 'mine.pth', digits_teacher(num_classes=7))
     _, findings = lint(body)
