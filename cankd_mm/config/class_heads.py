@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.utils.config_walk import data_sets, dicts
 
 # Heads that classify the data set's classes: of detectors and of segmentors.
 _HEAD = re.compile(
@@ -74,3 +75,27 @@ def class_count_of(data: Mapping, scope: str) -> int | None:
         lines = path.read_text(encoding='utf-8').split('\n')
         classes = [name for name in lines if name.strip()]
     return len(classes) if isinstance(classes, list | tuple) else None
+
+
+def dataset_classes(cfg: Config) -> tuple[str, int] | None:
+    """Return the key of the training data, and how many classes they have.
+
+    Args:
+        cfg: A whole config.
+
+    Returns:
+        None where that is not certain: several data sets that disagree, or
+        one of which :func:`class_count_of` is not certain.
+    """
+    loader = cfg.get('train_dataloader') or {}
+    scope = cfg.get('default_scope') or 'mmengine'
+    found = {
+        key: class_count_of(data, scope)
+        for key, data in data_sets(
+            loader.get('dataset'), 'train_dataloader.dataset'
+        )
+    }
+    if not found or len(set(found.values())) > 1:
+        return None
+    key, count = next(iter(found.items()))
+    return None if count is None else (key, count)

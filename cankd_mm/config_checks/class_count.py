@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from cankd_mm.config.class_heads import class_counts, dataset_classes
 from cankd_mm.config_checks.examined_config import ExaminedConfig
 from cankd_mm.config_checks.finding import Finding, error
-from cankd_mm.config_checks.heads import class_counts, dataset_classes
 
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from cankd_mm.config.class_heads import class_counts
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     Link,
     type_name,
 )
 from cankd_mm.config_checks.finding import Finding, error
-from cankd_mm.config_checks.heads import class_counts
 
 # The last layers of mmdet's and mmseg's heads that give class logits.
 _LOGITS = re.compile(

@@ -13,12 +13,12 @@ from cankd_mm.checkpoint.finite_weights import (
     describe,
     non_finite_tensors,
 )
+from cankd_mm.config.class_heads import class_counts
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     ModelConfig,
 )
 from cankd_mm.config_checks.finding import Finding, error, warning
-from cankd_mm.config_checks.heads import class_counts
 from cankd_mm.config_checks.meta_model import meta_model
 from cankd_mm.config_checks.published_weights import (
     backbones,

@@ -8,8 +8,9 @@ import pytest
 
 from cankd_mm.datasets.preparation import DATA_SETS
 from tests.commands import ROOT, run_unchecked
-from tests.forked_tools import fork_tool
+from tests.forked_tools import fork_tool, fork_tool_unchecked
 from tests.test_datasets.test_preparation.miniatures import make
+from tests.test_datasets.test_preparation.test_own import miniatures as mini
 
 TOOL = 'prepare_data.py'
 
@@ -67,6 +68,23 @@ def test_missing_files_end_with_1(outputs):
         (['coco', 'README.md'], 'README.md is a file'),
         (['coco', '.', '--workers', '0'], '--workers is 0'),
         (['voc', '.', '--sbd', '.'], '--sbd is for voc_aug'),
+        (
+            ['voc', '.', '--seed', '1'],
+            '--seed is for detection and segmentation, not for voc',
+        ),
+        (
+            ['segmentation', '.', '--format', 'voc'],
+            '--format is for detection, not for segmentation',
+        ),
+        (
+            ['detection', '.', '--ignore', '0'],
+            '--ignore is for segmentation, not for detection',
+        ),
+        (['detection', '.', '--format', 'csv'], 'invalid choice'),
+        (['detection', '.', '--val-fraction', '20'], 'is 20.0, expected'),
+        (['detection', '.', '--val-fraction', 'nan'], 'is nan, expected'),
+        (['segmentation', '.', '--classes', 'a,,b'], 'is a,,b, expected'),
+        (['segmentation', '.', '--classes', 'a,a'], 'different names'),
     ],
 )
 def test_wrong_commands_end_with_2(arguments, message, monkeypatch, capsys):
@@ -76,3 +94,49 @@ def test_wrong_commands_end_with_2(arguments, message, monkeypatch, capsys):
         runpy.run_path(f'tools/{TOOL}', run_name='__main__')
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_photos_of_ones_own_are_prepared(tmp_path):
+    root = mini.voc(tmp_path / 'photos')
+    (root / 'images/p00.jpg').write_bytes(b'')
+    output = fork_tool(
+        *(TOOL, 'detection', root, '--val-fraction', '0.4', '--seed', '3')
+    )
+    assert output.endswith(
+        'In a config, or with --cfg-options:\n'
+        f"  data_root = '{root}/'\n"
+        "  classes = ('cat', 'dog')\n"
+        'Ready, without 1 image: see ? above.\n'
+    )
+    assert len(mini.names(root, 'val')) == 4
+    again = fork_tool(
+        *(TOOL, 'detection', root, '--val-fraction', '0.4', '--seed', '3')
+    )
+    assert 'Nothing to write' in again
+    code, output = fork_tool_unchecked(TOOL, 'detection', root)
+    assert code == 1
+    assert 'val 4 images then, 2 now' in output
+    fork_tool(TOOL, 'detection', root, '--overwrite')
+    assert len(mini.names(root, 'val')) == 2
+
+
+def test_masks_of_ones_own_are_prepared(tmp_path):
+    root = mini.scenes(tmp_path / 'scenes', images='x', masks='y')
+    options = ['--images', 'x', '--masks', 'y', '--ignore', '2']
+    options += ['--classes', 'a,b,c', '--workers', '2', '--json']
+    output = fork_tool(TOOL, 'segmentation', root, *options)
+    report = json.loads(output[output.index('{') :])
+    assert report['ready'] is True
+    assert report['classes'] == dict(a=10, b=10, c=10)
+    assert report['converted'] == 10
+    assert report['usage'][-1] == "  classes = ('a', 'b', 'c')"
+
+
+def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path):
+    root = mini.voc(tmp_path / 'photos')
+    (root / 'annotations/p00.xml').unlink()
+    (root / 'images/p00.jpg').rename(root / 'images/\u732b.jpg')
+    command = (sys.executable, f'tools/{TOOL}', 'detection', root)
+    code, output = run_unchecked(*command, PYTHONIOENCODING='ascii')
+    assert code == 0, output
+    assert 'without a label: images/\\u732b.jpg' in output

@@ -1,15 +1,13 @@
 """What is found ready can be loaded by the data sets of the configs."""
 
-import re
-
 import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 
+from cankd_mm.config.own_data import apply_dataset_overrides
 from cankd_mm.datasets.preparation import DATA_SETS, prepare
-from cankd_mm.utils.dataset_names import follow_names
 from tests.commands import ROOT
 from tests.test_datasets.test_preparation.miniatures import make, voc_layout
 
@@ -27,15 +25,14 @@ IMAGES = dict(
 
 
 def read_config(name, root, folder):
-    """The data set's config, with the line that a user would change."""
-    source = ROOT / DATA_SETS[name].config
-    line = f'data_root = {str(root) + "/"!r}'
-    text, changed = re.subn(
-        '^data_root = .*$', line, source.read_text(), flags=re.MULTILINE
-    )
-    assert changed == 1
+    """The data set's config, with the line that a user would add."""
+    scope = 'mmseg' if name in SEGMENTATION else 'mmdet'
     path = folder / 'config.py'
-    path.write_text(text)
+    path.write_text(
+        f'_base_ = {str(ROOT / DATA_SETS[name].config)!r}\n'
+        f'data_root = {str(root) + "/"!r}\n'
+        f'default_scope = {scope!r}\n'
+    )
     return Config.fromfile(path)
 
 
@@ -108,7 +105,7 @@ def test_a_folder_in_vocs_layout(tmp_path):
         '\n'.join([f'_base_ = {str(pair)!r}', *map(str.strip, lines)])
     )
     cfg = Config.fromfile(config)
-    follow_names(cfg)
+    apply_dataset_overrides(cfg)
     init_default_scope('mmdet')
     (train,) = cfg.train_dataloader.dataset.dataset.datasets
     train.filter_cfg = None  # keeps small boxes

@@ -69,6 +69,20 @@ def test_one_level_too_high_or_too_low_is_told(name, tmp_path):
         assert problem.remedy == expected
 
 
+@pytest.mark.parametrize('name', DATA_SETS)
+@pytest.mark.parametrize('folder', ['', 'photos', 'photos/train'])
+def test_other_data_are_to_be_prepared_as_ones_own(name, folder, tmp_path):
+    root = tmp_path / 'my data'
+    (root / folder).mkdir(parents=True)
+    (root / folder / 'a.JPG').touch()
+    (problem,) = prepare(name, root).problems
+    assert f'not laid out as {DATA_SETS[name].title}' in problem.text
+    task = 'detection' if name in ('coco', 'voc') else 'segmentation'
+    assert problem.remedy.endswith(
+        f"python tools/prepare_data.py {task} '{root}'"
+    )
+
+
 def test_the_devkit_is_not_taken_for_its_older_year(tmp_path):
     make('voc', tmp_path)
     devkit = make('voc_aug', tmp_path).parent

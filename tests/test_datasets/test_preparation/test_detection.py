@@ -142,3 +142,6 @@ def test_a_folder_without_split_lists_is_not_ready(tmp_path):
         path.unlink()
     (problem,) = prepare('voc', root).problems
     assert 'trainval, test.txt is in ImageSets/Main' in problem.text
+    assert problem.remedy.endswith(
+        f'python tools/prepare_data.py detection {root}'
+    )
