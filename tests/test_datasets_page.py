@@ -31,10 +31,10 @@ SMALL = dict(
         'train_cfg.max_iters=4',
         'train_cfg.val_interval=4',
         'default_hooks.checkpoint.interval=4',
-        'train_dataloader.dataset.pipeline.2.scale=128,64',
-        'train_dataloader.dataset.pipeline.3.crop_size=64,64',
-        'val_dataloader.dataset.pipeline.1.scale=128,64',
-        'test_dataloader.dataset.pipeline.1.scale=128,64',
+        'train_dataloader.dataset.pipeline.2.scale="(128,64)"',
+        'train_dataloader.dataset.pipeline.3.crop_size=64',
+        'val_dataloader.dataset.pipeline.1.scale="(128,64)"',
+        'test_dataloader.dataset.pipeline.1.scale="(128,64)"',
     ],
 )
 TEACHERS = dict(
@@ -122,7 +122,7 @@ def small(command: str) -> str:
     student = 'model.architecture' if is_pair else 'model'
     options.append(f'{student}.backbone.init_cfg=None')
     if task == 'segmentation':
-        options += [f'{student}.data_preprocessor.size=64,64']
+        options.append(f'{student}.data_preprocessor.size="(64,64)"')
         options += [f'{student}.pretrained=None'] * ('segformer' not in config)
     else:
         # After one epoch no score is high.

@@ -1,5 +1,6 @@
 """Pascal VOC detection, and any folder in its layout; nothing to convert."""
 
+import shlex
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -90,7 +91,7 @@ def _check_single(report: Report) -> None:
         report.problem(
             f'none of {", ".join(SINGLE_SPLITS)}.txt is in ImageSets/Main',
             'have a split made: python tools/prepare_data.py detection '
-            f'{from_here(report.root)}',
+            + shlex.quote(str(from_here(report.root))),
         )
     remedy = 'add or mend the files, or take the names out of the list'
     objects = {}

@@ -256,7 +256,7 @@ def _object(
     try:
         left, top, width, height = map(float, box)
         box = (left, top, left + width, top + height)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         box = around
     if box is None:
         faults.add(BROKEN_OBJECT, f'{where} (bbox {item.get("bbox")!r})')

@@ -126,7 +126,7 @@ def _read_labels(
     for name in names:
         own = Faults()
         results[name] = READERS[name](contents, index, own), own
-    best = max(results, key=lambda name: len(results[name][0].labels))
+    best = max(results, key=lambda name: _extent(results[name][0]))
     found, own = results[best]
     faults.update(own)
     if not any(item.objects for item in found.labels.values()):
@@ -148,6 +148,11 @@ def _read_labels(
     report.notes += found.notes
     _add_unlabeled(contents, found, options.background, faults)
     return found
+
+
+def _extent(found: LabelFiles) -> tuple[int, int]:
+    with_objects = sum(bool(item.objects) for item in found.labels.values())
+    return with_objects, len(found.labels)
 
 
 def _add_unlabeled(

@@ -181,7 +181,8 @@ def _bits(image: Image.Image, content: bytes) -> int:
     if image.mode.startswith(('I', 'F')):
         return 16
     if image.format == 'TIFF':
-        return max(image.tag_v2.get(258, (8,)))
+        bits = image.tag_v2.get(258)
+        return max(bits) if isinstance(bits, tuple) and bits else 8
     return 8
 
 

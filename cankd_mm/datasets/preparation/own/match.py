@@ -88,7 +88,7 @@ class ImageIndex:
         Returns:
             The images that fit best: one, none, or several that fit alike.
         """
-        wanted = PurePosixPath(wanted.strip().replace('\\', '/'))
+        wanted = PurePosixPath(wanted.replace('\\', '/'))
         name, stem = folded(wanted.name), folded(wanted.stem)
         found = self._by_name.get(name) or self._by_stem.get(name, [])
         if not found and wanted.suffix.lower() in IMAGE_SUFFIXES:

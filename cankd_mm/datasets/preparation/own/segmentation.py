@@ -94,7 +94,7 @@ ALL_IGNORED = Kind(
 )
 SPACED_NAME = Kind(
     'image',
-    'whose name begins or ends with a space',
+    'whose name, or a folder of it, begins or ends with a space',
     'rename it together with its label map: lists of names lose spaces',
     left_out=True,
 )
@@ -213,7 +213,7 @@ def _examine(
             fault = LOSSY_MASK
         elif name not in images:
             continue
-        elif name != name.strip():
+        elif _has_outer_space(name):
             fault, text = SPACED_NAME, repr(name)
         elif images[name].size != item.size:
             image = images[name]
@@ -228,6 +228,12 @@ def _examine(
                 item = _as_color(item)
             pairs[name] = _Pair(mask, images[name], item)
     return pairs
+
+
+def _has_outer_space(name: str) -> bool:
+    path = PurePosixPath(name)
+    parts = (*path.parts[:-1], path.stem)
+    return any(part != part.strip() for part in parts)
 
 
 def _as_color(item: MaskFacts) -> MaskFacts:

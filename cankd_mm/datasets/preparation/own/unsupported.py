@@ -2,8 +2,10 @@
 
 import json
 from itertools import islice
+from pathlib import PurePosixPath
 
 from cankd_mm.datasets.preparation.own.scan import Contents
+from cankd_mm.datasets.preparation.own.text import read_lines
 
 _EXPORT = 'export the labels as COCO json, Pascal VOC xml or YOLO txt'
 #: Files of a kind that are looked at; one format is enough.
@@ -28,6 +30,15 @@ def other_format(contents: Contents) -> tuple[str, str]:
         if b'<annotations' in head:
             return f'{name} is in the format CVAT for images', (
                 'export from CVAT as COCO 1.0 or Pascal VOC 1.1'
+            )
+    stems = {PurePosixPath(name).stem for name in contents.images}
+    for name in contents.of('.txt'):
+        if PurePosixPath(name).stem in stems:
+            lines = read_lines(contents.root / name)
+            first = next((line for line in lines if line), '')
+            return f'{name} begins with {first[:60]!r}', (
+                'write CLASS X Y WIDTH HEIGHT on each line, the number of a '
+                'class and fractions of the image, to be read as YOLO txt'
             )
     tables = contents.of('.csv')
     if tables:
@@ -57,7 +68,11 @@ def _of_json(contents: Contents, name: str) -> tuple[str, str] | None:
         return 'a panoptic file', 'add the instances file of the same images'
     if 'regions' in content or '_via_img_metadata' in content:
         return 'in the format of VIA', 'export annotations as COCO from VIA'
-    if 'images' in content and 'annotations' not in content:
+    if {'images', 'annotations'} <= set(content):
+        return 'a COCO file without categories', (
+            'write the list of categories into it: id and name of each'
+        )
+    if 'images' in content:
         return 'a list of images without annotations', _EXPORT
     if 'image' in content and 'annotations' in content:
         return 'in the format of CreateML', _EXPORT

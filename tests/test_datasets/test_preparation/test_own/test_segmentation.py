@@ -181,8 +181,9 @@ def test_values_become_classes(name, tmp_path):
     report = mini.segmentation(tmp_path, **options)
     assert report.ready, report.as_text()
     assert len(mini.described(tmp_path)['classes']) == count
+    found = read_scenes(tmp_path)
     for number, stem in enumerate(STEMS):
-        labels = read_scenes(tmp_path)[stem][1]
+        labels = found[stem][1]
         given = mini.labels_of(number, values)
         for value, label in table.items():
             assert (labels[given == value] == label).all()
@@ -266,11 +267,12 @@ def test_names_of_classes_are_read(file, text, tmp_path):
 COLORS = {'sky': (0, 0, 200), 'road': (128, 64, 128), 'car': (7, 7, 7)}
 
 
-def colored(root, colors=tuple(COLORS.values())):
+def colored(root, *more):
+    colors = [*COLORS.values(), *more]
     for number, stem in enumerate(STEMS):
         mini.photo(root / f'images/{stem}.jpg')
         labels = mini.labels_of(number, range(len(colors)))
-        pixels = np.array(list(colors), np.uint8)[labels]
+        pixels = np.array(colors, np.uint8)[labels]
         mini.mask(root / f'masks/{stem}.png', pixels)
     return root
 
@@ -285,7 +287,7 @@ def test_colors_are_named(tmp_path):
 
 @pytest.mark.parametrize('kind', ['json', 'txt', 'csv', 'labelmap'])
 def test_colors_become_classes(kind, tmp_path):
-    colored(tmp_path, [*COLORS.values(), (9, 9, 8)])
+    colored(tmp_path, (9, 9, 8))
     lines = [f'{n}: {r},{g},{b}' for n, (r, g, b) in COLORS.items()]
     file = tmp_path / f'colors.{kind}'
     options = dict(colors=file)
@@ -420,6 +422,14 @@ def test_photo_and_mask_turned_alike_are_used(tmp_path):
     turned_photo(tmp_path)
     mini.mask(mask(tmp_path), mini.labels_of(size=SIZE[::-1]))
     assert not mini.segmentation(tmp_path).remarks
+
+
+@pytest.mark.parametrize('stem', [' a', 'a ', 'town /a', ' town/a'])
+def test_spaces_that_a_list_would_lose(stem, tmp_path):
+    mini.scenes(tmp_path, [*STEMS, stem])
+    report = mini.segmentation(tmp_path)
+    mini.only_remark(report, f"'images/{stem}.jpg'")
+    assert sorted(read_scenes(tmp_path)) == STEMS
 
 
 def test_names_with_spaces_and_accents(tmp_path):
