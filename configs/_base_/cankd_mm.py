@@ -1,9 +1,2 @@
-# Registers this package's components; every config needs it once.
-custom_imports = dict(imports=['cankd_mm'], allow_failed_imports=False)
-
-# For `default_hooks` of a distillation.
-distillation_hooks = dict(
-    student_checkpoint=dict(type='StudentCheckpointHook'),
-    # For LAKD with local_backward=True; does nothing without.
-    local_backward=dict(type='LocalBackwardHook'),
-)
+# What a distillation needs beside a recipe of another package.
+_base_ = ['./imports.py', './distillation_hooks.py']

@@ -2,6 +2,7 @@
 # published comparison is 2x at a single scale.
 _base_ = [
     'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
+    '../_base_/imports.py',
 ]
 
 train_cfg = dict(max_epochs=24)

@@ -1,5 +1,6 @@
 _base_ = [
     'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+    '../_base_/imports.py',
 ]
 
 # Of the learning rate; MMDetection leaves 16 from its 1x schedule.

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3-mobilenetv2_80k_cityscapes.py',
     '../_base_/teachers/deeplabv3-r101_80k_cityscapes.py',
     '../_base_/distillers/cankd_segmentation_mobilenetv2.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

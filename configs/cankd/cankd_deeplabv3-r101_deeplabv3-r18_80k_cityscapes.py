@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3-r18_80k_cityscapes.py',
     '../_base_/teachers/deeplabv3-r101_80k_cityscapes.py',
     '../_base_/distillers/cankd_segmentation.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

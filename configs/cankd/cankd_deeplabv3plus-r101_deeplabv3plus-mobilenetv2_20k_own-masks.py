@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3plus-mobilenetv2_20k_own-masks.py',
     '../_base_/teachers/deeplabv3plus-r101_20k_own-masks.py',
     '../_base_/distillers/cankd_segmentation_mobilenetv2.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

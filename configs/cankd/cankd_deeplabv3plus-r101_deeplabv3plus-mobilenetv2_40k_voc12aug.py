@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3plus-mobilenetv2_40k_voc12aug.py',
     '../_base_/teachers/deeplabv3plus-r101_40k_voc12aug.py',
     '../_base_/distillers/cankd_segmentation_mobilenetv2.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/dino-r50_1x_coco.py',
     '../_base_/teachers/dino-r101_1x_coco.py',
     '../_base_/distillers/cankd_channel-mapper.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/fcos-r50_2x_coco.py',
     '../_base_/teachers/fcos-r101_2x_coco.py',
     '../_base_/distillers/cankd_fpn.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

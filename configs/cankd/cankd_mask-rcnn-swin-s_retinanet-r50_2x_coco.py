@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/retinanet-r50_2x_coco.py',
     '../_base_/teachers/mask-rcnn-swin-s_3x_coco.py',
     '../_base_/distillers/cankd_fpn_from_p2.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

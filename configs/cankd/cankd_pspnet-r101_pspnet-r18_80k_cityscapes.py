@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/pspnet-r18_80k_cityscapes.py',
     '../_base_/teachers/pspnet-r101_80k_cityscapes.py',
     '../_base_/distillers/cankd_segmentation.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/retinanet-r50_1x_own-boxes.py',
     '../_base_/teachers/retinanet-r101_1x_own-boxes.py',
     '../_base_/distillers/cankd_fpn.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/retinanet-r50_2x_coco.py',
     '../_base_/teachers/retinanet-r101_2x_coco.py',
     '../_base_/distillers/cankd_fpn.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/rtmdet-s_300e_coco.py',
     '../_base_/teachers/rtmdet-m_300e_coco.py',
     '../_base_/distillers/cankd_rtmdet.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

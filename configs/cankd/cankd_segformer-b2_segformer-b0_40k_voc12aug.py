@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/segformer-b0_40k_voc12aug.py',
     '../_base_/teachers/segformer-b2_40k_voc12aug.py',
     '../_base_/distillers/cankd_mit.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/segformer-b0_80k_coco-stuff164k.py',
     '../_base_/teachers/deeplabv3plus-r101_80k_coco-stuff164k.py',
     '../_base_/distillers/cskd_segmentor.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 distiller = _base_.distiller

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/upernet-deit-s_80k_coco-stuff164k.py',
     '../_base_/teachers/pspnet-r101_80k_coco-stuff164k.py',
     '../_base_/distillers/cskd_segmentor.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 distiller = _base_.distiller

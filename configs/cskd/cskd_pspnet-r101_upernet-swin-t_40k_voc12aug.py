@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/upernet-swin-t_40k_voc12aug.py',
     '../_base_/teachers/pspnet-r101_40k_voc12aug.py',
     '../_base_/distillers/cskd_segmentor.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 distiller = _base_.distiller

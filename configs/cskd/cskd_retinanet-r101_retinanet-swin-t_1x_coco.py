@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/retinanet-swin-t_1x_coco.py',
     '../_base_/teachers/retinanet-r101_2x_coco.py',
     '../_base_/distillers/cskd_detector.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 distiller = _base_.distiller

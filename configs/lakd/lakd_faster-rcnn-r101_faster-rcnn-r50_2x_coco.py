@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/faster-rcnn-r50_2x_coco.py',
     '../_base_/teachers/faster-rcnn-r101_2x_coco.py',
     '../_base_/distillers/lakd_detection.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

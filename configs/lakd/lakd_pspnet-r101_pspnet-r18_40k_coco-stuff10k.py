@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/pspnet-r18_40k_coco-stuff10k.py',
     '../_base_/teachers/pspnet-r101_40k_coco-stuff10k.py',
     '../_base_/distillers/lakd_segmentation.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

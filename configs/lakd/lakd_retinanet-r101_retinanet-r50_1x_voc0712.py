@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/retinanet-r50_1x_voc0712.py',
     '../_base_/teachers/retinanet-r101_1x_voc0712.py',
     '../_base_/distillers/lakd_detection.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

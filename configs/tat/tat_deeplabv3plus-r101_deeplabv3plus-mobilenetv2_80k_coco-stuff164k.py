@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3plus-mobilenetv2_80k_coco-stuff164k.py',
     '../_base_/teachers/deeplabv3plus-r101_80k_coco-stuff164k.py',
     '../_base_/distillers/tat_deeplabv3plus_mobilenetv2_coco-stuff.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

@@ -2,7 +2,7 @@ _base_ = [
     '../baselines/deeplabv3plus-r18_40k_coco-stuff10k.py',
     '../_base_/teachers/deeplabv3plus-r101_40k_coco-stuff10k.py',
     '../_base_/distillers/tat_deeplabv3plus_r18_coco-stuff.py',
-    '../_base_/cankd_mm.py',
+    '../_base_/distillation_hooks.py',
 ]
 
 model = dict(

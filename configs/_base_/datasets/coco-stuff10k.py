@@ -1,4 +1,4 @@
 # COCO-Stuff 10k, crops of 512x512, 4 images a GPU: MMSegmentation's.
-_base_ = 'mmseg::_base_/datasets/coco-stuff10k.py'
+_base_ = ['mmseg::_base_/datasets/coco-stuff10k.py', '../imports.py']
 
 num_classes = 171

@@ -1,5 +1,5 @@
 # COCO 2017 detection, 2 images a GPU: MMDetection's.
-_base_ = 'mmdet::_base_/datasets/coco_detection.py'
+_base_ = ['mmdet::_base_/datasets/coco_detection.py', '../imports.py']
 
 num_classes = 80
 # Longest width and height of an image, in training and in evaluation.
