@@ -142,6 +142,13 @@ def test_heads_have_the_classes_of_the_data_set(path):
 
 
 @every(ALL)
+def test_package_is_imported_while_it_is_read(path):
+    # Without it `data_root` and `classes` would not count in programs that
+    # know only MMEngine.
+    assert zoo.read(path).custom_imports.imports == ['cankd_mm']
+
+
+@every(ALL)
 def test_runner_gives_the_model_its_own_preprocessor(path):
     # The runner hands a `data_preprocessor` of the config to the model, past
     # the student's.

@@ -24,11 +24,21 @@ def earlier_contents(cfg: Config) -> list[Mapping[str, Any]]:
         The file itself first; empty for a config that was not read from one,
         or whose bases are Python imports.
     """
-    if not cfg.filename or not Path(cfg.filename).is_file():
-        return []
-    if Config._is_lazy_import(cfg.filename):
-        return []
-    return list(_contents(cfg.filename))
+    return [content for _, content in _files_of(cfg)]
+
+
+def values_of_recipes(cfg: Config, key: str) -> list[Any]:
+    """Return the values that a key at the top has in other packages' files.
+
+    Args:
+        cfg: A config.
+        key: A key at the top.
+    """
+    return [
+        content[key]
+        for path, content in _files_of(cfg)
+        if _is_packaged(path) and key in content
+    ]
 
 
 def earlier_values(contents: list[Mapping[str, Any]], key: str) -> list[Any]:
@@ -55,14 +65,26 @@ def earlier_roots(contents: list[Mapping[str, Any]]) -> set[str]:
 
 
 def is_packaged(cfg: Config) -> bool:
-    """Whether a config file belongs to an installed package."""
-    parts = Path(cfg.filename or '').parts
-    return any(
-        parts[i : i + len(_PACKAGED)] == _PACKAGED for i in range(len(parts))
-    )
+    """Whether a config file belongs to another installed package."""
+    return _is_packaged(cfg.filename or '')
 
 
-def _contents(path: str) -> Iterator[Mapping[str, Any]]:
-    yield Config._file2dict(path)[0]
+def _is_packaged(path: str) -> bool:
+    parts = Path(path).parts
+    for index in range(1, len(parts)):
+        if parts[index : index + 2] == _PACKAGED:
+            return parts[index - 1] != 'cankd_mm'
+    return False
+
+
+def _files_of(cfg: Config) -> list[tuple[str, Mapping[str, Any]]]:
+    path = cfg.filename
+    if not path or not Path(path).is_file() or Config._is_lazy_import(path):
+        return []
+    return list(_contents(path))
+
+
+def _contents(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield path, Config._file2dict(path)[0]
     for base in Config._get_base_files(path):
         yield from _contents(Config._get_cfg_path(base, path)[0])

@@ -10,7 +10,7 @@ from cankd_mm.config.own_data.ancestors import (
     earlier_contents,
     earlier_roots,
     earlier_values,
-    is_packaged,
+    values_of_recipes,
 )
 from cankd_mm.config.own_data.places import (
     SPLITS,
@@ -39,8 +39,10 @@ def move_data_sets(cfg: Config) -> None:
     if root is None:
         return
     root = require_text(root, 'data_root')
-    if not _elsewhere(cfg, root):
-        return
+    if not _elsewhere(cfg, root) or root in values_of_recipes(
+        cfg, 'data_root'
+    ):
+        return  # it names what the data sets have, or the recipe's own
     contents = earlier_contents(cfg)
     formers = [
         former
@@ -55,8 +57,7 @@ def move_data_sets(cfg: Config) -> None:
         for key in (f'{split}_dataloader', f'{split}_evaluator'):
             for former in formers:
                 _move(cfg.get(key), former, root)
-    if not is_packaged(cfg):
-        _require_all_moved(cfg, root, contents)
+    _require_all_moved(cfg, root, contents)
 
 
 def _elsewhere(cfg: Config, root: str) -> bool:

@@ -11,6 +11,8 @@ from cankd_mm.utils.config_file import config_from_file
 from tests.commands import ROOT, run_unchecked
 
 TWO_LINES = "data_root = 'mine/'\nclasses = ('cat', 'dog')\n"
+TEACHER = 'teachers/retinanet-r101_1x_own-boxes.py'
+RECIPE = 'baselines/gfl-r50_1x_coco.py'
 IMPORT = "custom_imports = dict(imports=['cankd_mm'])\n"
 RETINANET = "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'\n"
 PAIR = 'cankd/cankd_retinanet-r101_retinanet-r50_1x_voc0712.py'
@@ -33,9 +35,12 @@ def python(*statements) -> str:
     'text',
     [
         RETINANET + IMPORT + TWO_LINES,
-        f'_base_ = {str(ROOT / "configs" / PAIR)!r}\n' + TWO_LINES,
+        *(
+            f'_base_ = {str(ROOT / "configs" / name)!r}\n' + TWO_LINES
+            for name in (PAIR, TEACHER, RECIPE)
+        ),
     ],
-    ids=['stock recipe', 'config of this package'],
+    ids=['stock recipe', 'pair', 'teacher', 'recipe of mmdet'],
 )
 def test_first_config_of_a_process_has_its_data_and_classes(text, tmp_path):
     path = tmp_path / 'config.py'

@@ -125,3 +125,18 @@ def test_lists_of_heads_and_of_class_weights_follow(tmp_path):
     )
     losses = weighted.model.decode_head.loss_decode
     assert all(loss.get('class_weight') is None for loss in losses)
+
+
+@pytest.mark.parametrize('is_child', [False, True])
+def test_recipe_of_several_folders_stays_as_it_is(is_child, tmp_path):
+    # Its test data are elsewhere than its base's, by its own choice.
+    recipe = (
+        'mmdet::glip/flickr30k/glip_atss_swin-t_c_fpn_dyhead_pretrain_'
+        'obj365-goldg_zeroshot_flickr30k.py'
+    )
+    if is_child:
+        cfg = child(tmp_path, recipe)
+    else:
+        cfg = config_from_file(recipe, 'config')
+    roots = {data['data_root'] for _, _, data in data_sets_of(cfg)}
+    assert roots == {'data/coco/', 'data/flickr30k_entities/'}
