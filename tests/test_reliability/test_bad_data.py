@@ -670,7 +670,9 @@ def test_errors_of_the_validation_data_name_their_file(tmp_path):
         dataset=data_runs.coco(root, ann_file='val.json', test_mode=True),
     )
     cfg.val_cfg = dict()
-    cfg.val_evaluator = dict(type='CocoMetric')
+    cfg.val_evaluator = dict(
+        type='CocoMetric', ann_file=str(root / 'val.json')
+    )
     with pytest.raises(ValueError) as error:
         data_runs.train(cfg)
     message = str(error.value)

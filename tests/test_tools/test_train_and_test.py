@@ -184,7 +184,7 @@ BAD_TRAINING = {
             '--cfg-options',
             'model.distiller.student_recorders.neck.source=nek',
         ],
-        ["source='nek'", "'neck'"],
+        ["neck.source: 'nek'", "'neck'"],
     ),
     'other channels': (
         [
