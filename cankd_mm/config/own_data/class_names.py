@@ -1,7 +1,8 @@
 """``classes`` at the top of a config reaches every data set and head."""
 
 import inspect
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -21,14 +22,17 @@ def name_classes(cfg: Config) -> None:
         cfg: A whole config; changed in place.
 
     Raises:
-        ValueError: ``classes`` is no sequence of names, a data set or
-            ``num_classes`` says something else, or a head has the classes of
-            neither the former data set nor this one.
+        ValueError: ``classes`` is no sequence of names and no file with a
+            name in each line, a data set or ``num_classes`` says something
+            else, or a head has the classes of neither the former data set nor
+            this one.
     """
     if 'classes' not in cfg:
         _require_no_count_of_its_own(cfg)
         return
     classes = _checked(cfg.classes)
+    if isinstance(cfg.classes, str):
+        cfg.classes = classes  # a file
     scope = cfg.get('default_scope') or 'mmengine'
     former = set(_former_counts(cfg, scope)) - {len(classes)}
     stated = cfg.get('num_classes')
@@ -38,8 +42,12 @@ def name_classes(cfg: Config) -> None:
         metainfo = data.get('metainfo') or {}
         if tuple(metainfo.get('classes') or ()) == classes:
             continue
-        if 'classes' in metainfo:
-            _require_inherited(cfg, key, metainfo['classes'])
+        if has_classes_of_its_own(cfg, data):
+            raise ValueError(
+                f'{key}.metainfo.classes={tuple(metainfo["classes"])!r}, but '
+                f'classes={classes!r} at the top of the config. Name the '
+                'classes in one of the two places'
+            )
         _name(data, classes, scope)
     HeadCounts(len(classes), former).apply(cfg)
     if stated in former:
@@ -79,6 +87,9 @@ def _require_inherited_count(cfg: Config, stated: int, count: int) -> None:
 
 
 def _checked(classes: Any) -> tuple[str, ...]:
+    if isinstance(classes, str) and Path(classes).is_file():
+        lines = Path(classes).read_text(encoding='utf-8').splitlines()
+        classes = [line.strip() for line in lines if line.strip()]
     if isinstance(classes, str):
         raise ValueError(
             f'classes={classes!r} is text, expected a sequence of names: '
@@ -103,23 +114,27 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(name.strip())
 
 
-def _require_inherited(cfg: Config, key: str, found: Any) -> None:
-    """Raise where a data set's own classes are not those of a base.
+def has_classes_of_its_own(cfg: Config, data: Mapping) -> bool:
+    """Whether the config itself names the classes of a data set.
 
-    Raises:
-        ValueError: The config names two lists of classes.
+    Args:
+        cfg: A whole config.
+        data: One of its data sets.
+
+    Returns:
+        False where the classes come from a base, or from before ``classes``
+        was set at the top.
     """
+    found = (data.get('metainfo') or {}).get('classes')
+    if not found:
+        return False
     first, *bases = earlier_contents(cfg) or [{}]
     known = [first.get('classes')]  # an earlier call has set these
-    for content in bases:
-        for _, _, data in data_sets_of(content):
-            known.append((data.get('metainfo') or {}).get('classes'))
-    if tuple(found) not in [tuple(k) for k in known if k]:
-        raise ValueError(
-            f'{key}.metainfo.classes={tuple(found)!r}, but '
-            f'classes={tuple(cfg.classes)!r} at the top of the config. Name '
-            'the classes in one of the two places'
-        )
+    is_older = is_packaged(cfg) or first.get('classes') != cfg.get('classes')
+    for content in [*bases, *([first] if is_older else [])]:
+        for _, _, part in data_sets_of(content):
+            known.append((part.get('metainfo') or {}).get('classes'))
+    return tuple(found) not in [tuple(names) for names in known if names]
 
 
 def _name(data: MutableMapping, classes: tuple[str, ...], scope: str) -> None:

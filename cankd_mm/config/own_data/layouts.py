@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from cankd_mm.config.own_data.class_names import has_classes_of_its_own
 from cankd_mm.config.own_data.metrics import use_metrics
 from cankd_mm.config.own_data.places import (
     SPLITS,
@@ -49,11 +50,12 @@ def use_prepared_classes(cfg: Config) -> None:
     Raises:
         ValueError: ``classes`` are not those of the folder.
     """
-    prepared = _prepared(cfg)
+    found, prepared = _below_the_root(cfg), _prepared(cfg)
     if prepared is None:
         return
     if 'classes' not in cfg:
-        cfg.classes = prepared.classes
+        if not any(has_classes_of_its_own(cfg, d) for _, _, d in found):
+            cfg.classes = prepared.classes
     elif isinstance(cfg.classes, list | tuple):
         _require_classes(cfg, tuple(cfg.classes), prepared)
 

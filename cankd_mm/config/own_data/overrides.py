@@ -10,6 +10,9 @@ from cankd_mm.config.own_data.layouts import (
     use_prepared_classes,
 )
 
+# A config of another library is its own affair.
+_SCOPES = (None, 'mmdet', 'mmengine', 'mmrazor', 'mmseg')
+
 
 def apply_dataset_overrides(cfg: Config) -> None:
     """Make data sets, evaluators and heads agree with a config's top.
@@ -32,7 +35,7 @@ def apply_dataset_overrides(cfg: Config) -> None:
             applied: a data set would be another one than the one that is
             named.
     """
-    if not isinstance(cfg.get('model', {}), dict):
+    if cfg.get('default_scope') not in _SCOPES:
         return
     move_data_sets(cfg)
     use_prepared_classes(cfg)

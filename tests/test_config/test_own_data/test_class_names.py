@@ -109,3 +109,42 @@ def test_classes_and_metainfo_in_mmdet_s_own_manner_are_kept(tmp_path):
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         assert loader.dataset.metainfo.palette == [(1, 2, 3), (4, 5, 6)]
     assert cfg.model.bbox_head.num_classes == 2
+
+
+CAT = 'mmdet::grounding_dino/grounding_dino_swin-t_finetune_8xb2_20e_cat.py'
+
+
+def test_classes_that_a_recipe_itself_names_follow(tmp_path):
+    for cfg in (
+        config_from_file(CAT, 'config', dict(classes=['cat', 'dog'])),
+        child(tmp_path, CAT, "classes = ('cat', 'dog')"),
+    ):
+        metainfo = cfg.train_dataloader.dataset.metainfo
+        assert tuple(metainfo.classes) == ('cat', 'dog')
+
+
+def test_option_replaces_the_classes_that_a_file_names(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(
+        f'_base_ = {RETINANET!r}\n'
+        "metainfo = dict(classes=('cat',))\n"
+        'train_dataloader = dict(dataset=dict(metainfo=metainfo))\n'
+    )
+    cfg = config_from_file(path, 'config', dict(classes=['cat', 'dog']))
+    metainfo = cfg.train_dataloader.dataset.metainfo
+    assert tuple(metainfo.classes) == ('cat', 'dog')
+
+
+def test_names_in_a_file_are_read(tmp_path):
+    file = tmp_path / 'names.txt'
+    file.write_text('cat\nhot dog\n\n')
+    cfg = child(tmp_path, RETINANET, f'classes = {str(file)!r}')
+    metainfo = cfg.train_dataloader.dataset.metainfo
+    assert tuple(metainfo.classes) == ('cat', 'hot dog')
+    assert cfg.model.bbox_head.num_classes == 2
+
+
+def test_config_of_another_library_is_left_alone(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("default_scope = 'mmpretrain'\nclasses = 'imagenet'\n")
+    assert config_from_file(path, 'config').classes == 'imagenet'

@@ -177,3 +177,20 @@ def test_damaged_description_is_named(tmp_path):
     description_file(root).write_text('{}')
     with pytest.raises(ValueError, match='dataset.json does not describe'):
         child(tmp_path, RETINANET, root)
+
+
+def test_classes_that_the_config_gives_its_data_sets_are_kept(tmp_path):
+    root = described(tmp_path / 'photos')
+    cfg = child(
+        tmp_path,
+        RETINANET,
+        root,
+        "metainfo = dict(classes=('dog',))",
+        'train_dataloader = dict(dataset=dict(metainfo=metainfo))',
+        'val_dataloader = dict(dataset=dict(metainfo=metainfo))',
+        'test_dataloader = val_dataloader',
+        'model = dict(bbox_head=dict(num_classes=1))',
+    )
+    for _, _, data in data_sets_of(cfg):
+        assert tuple(data['metainfo']['classes']) == ('dog',)
+    assert cfg.model.bbox_head.num_classes == 1
