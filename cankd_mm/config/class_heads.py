@@ -34,9 +34,14 @@ def class_counts(model: Mapping) -> dict[str, int]:
         for key, head in dicts(model)
         if _HEAD.match(key)
         and isinstance(head.get('num_classes'), int)
-        and not _OTHER_COUNTS.search(_type_text(head))
+        and not counts_other_things(head)
         and not _is_class_agnostic(head)
     }
+
+
+def counts_other_things(head: Mapping) -> bool:
+    """Whether ``num_classes`` of a head is not a number of classes."""
+    return bool(_OTHER_COUNTS.search(_type_text(head)))
 
 
 def _is_class_agnostic(head: Mapping) -> bool:

@@ -30,7 +30,7 @@ def name_classes(cfg: Config) -> None:
     if 'classes' not in cfg:
         _require_no_count_of_its_own(cfg)
         return
-    classes = _checked(cfg.classes)
+    classes = checked_classes(cfg.classes)
     if isinstance(cfg.classes, str):
         cfg.classes = classes  # a file
     scope = cfg.get('default_scope') or 'mmengine'
@@ -86,7 +86,15 @@ def _require_inherited_count(cfg: Config, stated: int, count: int) -> None:
         )
 
 
-def _checked(classes: Any) -> tuple[str, ...]:
+def checked_classes(classes: Any) -> tuple[str, ...]:
+    """Return names of classes.
+
+    Args:
+        classes: A sequence of names, or a file with a name in each line.
+
+    Raises:
+        ValueError: It is something else, or has a name twice.
+    """
     if isinstance(classes, str) and Path(classes).is_file():
         lines = Path(classes).read_text(encoding='utf-8').splitlines()
         classes = [line.strip() for line in lines if line.strip()]

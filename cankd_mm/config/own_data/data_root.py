@@ -51,7 +51,8 @@ def move_data_sets(cfg: Config) -> None:
     ]
     if not any('data_root' in content for content in contents[1:]):
         # No base has a name for it: all data sets lie in one other folder.
-        roots = set(data_roots(cfg))
+        bases = contents[1:]
+        roots = earlier_roots(contents) if bases else set(data_roots(cfg))
         formers += roots if len(roots) == 1 else ()
     for split in SPLITS:
         for key in (f'{split}_dataloader', f'{split}_evaluator'):
@@ -86,7 +87,9 @@ def _move(part: Any, former: str, root: str) -> None:
         if not isinstance(value, str):
             _move(value, former, root)
         elif same_folder(value, former):
-            part[name] = root
+            # '' is the current folder at one key only.
+            if name == 'data_root' or not same_folder(former, os.curdir):
+                part[name] = root
         elif lies_in(value, former):
             part[name] = os.path.join(root, os.path.relpath(value, former))
 

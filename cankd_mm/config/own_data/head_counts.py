@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from cankd_mm.config.class_heads import class_counts
+from cankd_mm.config.class_heads import class_counts, counts_other_things
 from cankd_mm.utils.config_walk import dicts
 
 _COUNTS = ('num_classes', 'num_things_classes')
@@ -81,6 +81,8 @@ class HeadCounts:
             model: Config of a model, or of a part of one.
         """
         for key, part in dicts(model):
+            if key.endswith('rpn_head') or counts_other_things(part):
+                continue
             for name in _COUNTS:
                 if part.get(name) in self.former:
                     part[name] = self.num_classes

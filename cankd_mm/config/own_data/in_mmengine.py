@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
 from cankd_mm.config.own_data.overrides import apply_dataset_overrides
+from cankd_mm.config.own_data.places import data_roots
 
 _is_deferred: ContextVar[bool] = ContextVar('is_deferred', default=False)
 
@@ -47,7 +48,8 @@ def follow_overrides() -> None:
 
     @functools.wraps(read)
     def complete(*args, **kwargs):
-        cfg = read(*args, **kwargs)
+        with overrides_deferred():
+            cfg = read(*args, **kwargs)
         _apply(cfg)
         return cfg
 
@@ -63,5 +65,10 @@ def follow_overrides() -> None:
 
 
 def _apply(cfg: Config) -> None:
-    if not _is_deferred.get():
+    if _is_deferred.get():
+        return
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    # A recipe of several folders, from anywhere, that knows nothing of this
+    # package: its `data_root` need not stand for all of them.
+    if 'cankd_mm' in imports or len(set(data_roots(cfg))) < 2:
         apply_dataset_overrides(cfg)

@@ -6,7 +6,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from cankd_mm.config.own_data.class_names import has_classes_of_its_own
+from cankd_mm.config.own_data.class_names import (
+    checked_classes,
+    has_classes_of_its_own,
+)
 from cankd_mm.config.own_data.metrics import use_metrics
 from cankd_mm.config.own_data.places import (
     SPLITS,
@@ -56,8 +59,8 @@ def use_prepared_classes(cfg: Config) -> None:
     if 'classes' not in cfg:
         if not any(has_classes_of_its_own(cfg, d) for _, _, d in found):
             cfg.classes = prepared.classes
-    elif isinstance(cfg.classes, list | tuple):
-        _require_classes(cfg, tuple(cfg.classes), prepared)
+    else:
+        _require_classes(cfg, checked_classes(cfg.classes), prepared)
 
 
 def adapt_to_layout(cfg: Config) -> None:

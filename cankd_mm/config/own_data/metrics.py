@@ -1,7 +1,8 @@
 """The metric of a recipe goes with the data that it is given."""
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 from mmengine.config import Config
 
@@ -44,10 +45,26 @@ def use_metrics(cfg: Config, prepared: PreparedData | None) -> None:
         for _, metric in metrics_of(cfg, split):
             if type_name(metric) in _OF_A_DATA_SET:
                 _use(metric, data, prepared)
+        key = f'{split}_evaluator'
+        if isinstance(cfg[key], list | tuple):
+            cfg[key] = _without_repetition(cfg[key])
     if prepared is None:
         _follow_best(cfg, 'coco/', 'pascal_voc/mAP')
     elif prepared.task == 'detection':
         _follow_best(cfg, 'pascal_voc/', 'coco/bbox_mAP')
+
+
+def _without_repetition(
+    metrics: Sequence[Mapping[str, Any]],
+) -> list[Mapping[str, Any]]:
+    """Leave the first of the metrics that have become the same."""
+    names = [type_name(metric) for metric in metrics]
+    return [
+        metric
+        for index, metric in enumerate(metrics)
+        if names[index] not in _OF_A_DATA_SET | {'IoUMetric'}
+        or names[index] not in names[:index]
+    ]
 
 
 def _use(

@@ -146,6 +146,8 @@ def _read_labels(
                 f'{counted(len(other.labels), "image")} (--format {name})'
             )
     report.notes += found.notes
+    for text, remedy in found.problems:
+        report.problem(text, remedy)
     _add_unlabeled(contents, found, options.background, faults)
     return found
 

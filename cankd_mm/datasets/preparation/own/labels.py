@@ -70,6 +70,7 @@ class LabelFiles:
         reported: Images without labels that are reported already, such as
             those whose label file cannot be read.
         notes: What a report has to mention beside faults.
+        problems: What keeps the labels from being used, with remedies.
     """
 
     title: str
@@ -80,3 +81,4 @@ class LabelFiles:
     splits_from: str = ''
     reported: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)

@@ -16,6 +16,7 @@ from cankd_mm.datasets.preparation.own.match import (
 )
 from cankd_mm.datasets.preparation.own.options import OwnOptions
 from cankd_mm.datasets.preparation.own.scan import Contents
+from cankd_mm.datasets.preparation.own.split_words import split_word
 from cankd_mm.datasets.preparation.report import Report
 
 # Words in the names of folders and files.
@@ -161,7 +162,9 @@ def _folder_role(name: str) -> tuple[str, str]:
         roles = {_ROLES.get(word, '') for word in _words(part)}
         for role in ('others', 'masks', 'photos'):
             if role in roles:
-                return role, part
+                # train_masks and val_masks belong together.
+                words = [w for w in _words(part) if not split_word(w)]
+                return role, '_'.join(words) if split_word(part) else part
     return '', ''
 
 

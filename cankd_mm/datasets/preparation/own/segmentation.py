@@ -150,6 +150,12 @@ def _prepare(
             labels = assign_colors(values, colors)
         else:
             labels = assign_labels(values, options.ignore, names)
+        if len(labels.classes) > IGNORED:
+            raise CannotPrepareError(
+                f'{len(labels.classes)} classes; label maps of 8 bits have '
+                f'{IGNORED}, and {IGNORED} for what is ignored',
+                'name fewer classes, or put some of them together',
+            )
     except CannotPrepareError as error:
         report.problem(str(error), error.remedy)
         return None

@@ -71,8 +71,9 @@ def read_split_lists(
         faults.extend(LISTED_WITHOUT_IMAGE, lost[folder])
         lists = groups[folder]
         union = lists.pop(TRAINVAL, [])
-        if not {'train', 'val'} & set(lists):
-            lists['train'] = union
+        if union and 'train' not in lists:
+            held_out = {n for names in lists.values() for n in names}
+            lists['train'] = [n for n in union if n not in held_out]
         for split, names in lists.items():
             splits[split] += names
     return splits, ', '.join(kinds[best])

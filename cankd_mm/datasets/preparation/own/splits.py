@@ -44,6 +44,10 @@ def assign_splits(
     splits, source = {'train': sorted(usable)}, ''
     for named_by, found in (*given, ('folders', _by_folders(usable))):
         kept = _usable(found, usable)
+        # What is in no split is trained on, where nothing else is.
+        named = set().union(*kept.values())
+        if kept and 'train' not in kept and named < set(usable):
+            kept['train'] = sorted(set(usable) - named)
         if 'train' in kept:
             splits, source = kept, named_by
             break
@@ -166,7 +170,7 @@ def _usable(
     splits: Mapping[str, Sequence[str]], usable: Collection[str]
 ) -> dict[str, list[str]]:
     kept = {
-        split: [name for name in names if name in usable]
+        split: list(dict.fromkeys(n for n in names if n in usable))
         for split, names in splits.items()
     }
     return {split: names for split, names in kept.items() if names}

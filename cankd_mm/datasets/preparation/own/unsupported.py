@@ -26,7 +26,10 @@ def other_format(contents: Contents) -> tuple[str, str]:
         if found:
             return f'{name} is {found[0]}', found[1]
     for name in islice(contents.of('.xml'), _SAMPLED):
-        head = (contents.root / name).read_bytes()[:2000]
+        try:
+            head = (contents.root / name).read_bytes()[:2000]
+        except OSError:
+            continue
         if b'<annotations' in head:
             return f'{name} is in the format CVAT for images', (
                 'export from CVAT as COCO 1.0 or Pascal VOC 1.1'
@@ -34,7 +37,10 @@ def other_format(contents: Contents) -> tuple[str, str]:
     stems = {PurePosixPath(name).stem for name in contents.images}
     for name in contents.of('.txt'):
         if PurePosixPath(name).stem in stems:
-            lines = read_lines(contents.root / name)
+            try:
+                lines = read_lines(contents.root / name)
+            except OSError:
+                continue
             first = next((line for line in lines if line), '')
             return f'{name} begins with {first[:60]!r}', (
                 'write CLASS X Y WIDTH HEIGHT on each line, the number of a '

@@ -46,6 +46,7 @@ class YoloNames:
         columns: Numbers on a line of a pose label; 0 where there are no key
             points.
         files: Text files that hold names or lists, and no labels.
+        conflicts: Other files, with other names.
     """
 
     classes: list[str] = field(default_factory=list)
@@ -53,6 +54,7 @@ class YoloNames:
     splits: dict[str, list[str]] = field(default_factory=dict)
     columns: int = 0
     files: set[str] = field(default_factory=set)
+    conflicts: list[str] = field(default_factory=list)
 
 
 def is_name_file(name: str) -> bool:
@@ -75,21 +77,32 @@ def read_names(
         Names and splits. Of several files the one counts that is nearest to
         the root of the data.
     """
+    found = None
     for name in _nearest_first(contents.of('.yaml', '.yml')):
         content = _load(contents, name, faults)
         classes = _class_names(content.get('names'))
-        if classes:
+        if found and classes:
+            if classes != found.classes:
+                found.conflicts.append(name)
+        elif classes:
             found = YoloNames(classes, name)
             _read_splits(contents, index, name, content, found, faults)
             found.columns = _pose_columns(content)
-            return found
-        if 'names' in content:
+        elif 'names' in content:
             faults.add(BROKEN_NAMES, f'{name} (names)')
+    if found:
+        return found
     for name in _nearest_first(n for n in _all(contents) if is_name_file(n)):
-        lines = [line for line in read_lines(contents.root / name) if line]
-        if lines:
-            return YoloNames(lines, name)
-    return YoloNames()
+        try:
+            lines = [n for n in read_lines(contents.root / name) if n]
+        except OSError as error:
+            faults.add(BROKEN_NAMES, f'{name} ({type(error).__name__})')
+            continue
+        if found is None and lines:
+            found = YoloNames(lines, name)
+        elif lines and lines != found.classes:
+            found.conflicts.append(name)
+    return found or YoloNames()
 
 
 def _all(contents: Contents) -> list[str]:

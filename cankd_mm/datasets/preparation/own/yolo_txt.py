@@ -103,6 +103,16 @@ def read_yolo(
         reported=doubles
         | {image for image, name in matched.items() if name in broken},
         notes=[] if names.source or not labels else [_HOW_TO_NAME],
+        problems=[
+            (
+                f'{names.source} and {", ".join(names.conflicts)} name other '
+                'classes: the numbers in the labels have several meanings',
+                'prepare the data of each file by themselves, or remove the '
+                'files that do not count',
+            )
+        ]
+        if names.conflicts
+        else [],
     )
 
 
