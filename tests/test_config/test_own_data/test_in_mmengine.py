@@ -118,3 +118,22 @@ def test_training_program_of_mmdet_trains_on_the_named_data(tmp_path):
     assert code != 0
     missing = tmp_path / 'nowhere' / 'annotations' / 'instances_train2017.json'
     assert str(missing) in output[-2000:]
+
+
+def test_recipe_of_several_folders_from_elsewhere_is_left_alone(tmp_path):
+    text = (
+        "default_scope = 'mmdet'\n"
+        'train_dataloader = dict(dataset=dict(type="CocoDataset", '
+        'data_root="data/coco/", pipeline=[]))\n'
+        'val_dataloader = dict(dataset=dict(type="CocoDataset", '
+        'data_root="data/{}/", pipeline=[]))\n'
+        'data_root = "data/{}/"\n'
+    )
+    (tmp_path / 'base.py').write_text(text.format('coco', 'coco'))
+    path = tmp_path / 'recipe.py'
+    path.write_text(
+        "_base_ = './base.py'\ndata_root = 'data/other/'\n"
+        "val_dataloader = dict(dataset=dict(data_root='data/other/'))\n"
+    )
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.dataset.data_root == 'data/coco/'

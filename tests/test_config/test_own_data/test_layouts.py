@@ -194,3 +194,18 @@ def test_classes_that_the_config_gives_its_data_sets_are_kept(tmp_path):
     for _, _, data in data_sets_of(cfg):
         assert tuple(data['metainfo']['classes']) == ('dog',)
     assert cfg.model.bbox_head.num_classes == 1
+
+
+def test_metrics_that_become_the_same_are_one(tmp_path):
+    base = 'mmdet::cityscapes/mask-rcnn_r50_fpn_1x_cityscapes.py'
+    root = described(tmp_path / 'photos', has_masks=True)
+    evaluators = child(tmp_path, base, root).val_evaluator
+    assert [type_name(metric) for metric in evaluators] == ['CocoMetric']
+
+
+def test_names_in_a_file_are_compared_to_the_folder(tmp_path):
+    root = masks(tmp_path / 'photos')
+    (tmp_path / 'names.txt').write_text('dog\ncat\n')
+    line = f'classes = {str(tmp_path / "names.txt")!r}'
+    with pytest.raises(ValueError, match='Take classes out'):
+        child(tmp_path, PSPNET, root, line)

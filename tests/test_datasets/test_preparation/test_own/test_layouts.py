@@ -381,3 +381,36 @@ def test_second_run_with_another_seed_makes_another_split(tmp_path):
     first = mini.names(tmp_path / 'a', 'val')
     assert mini.names(tmp_path / 'b', 'val') == first
     assert mini.names(tmp_path / 'c', 'val') != first
+
+
+def file_names(*stems):
+    return sorted(f'images/{stem}.jpg' for stem in stems)
+
+
+def test_images_of_a_test_list_are_never_trained_on(tmp_path):
+    mini.voc(tmp_path)
+    mini.write(tmp_path / 'ImageSets/Main/test.txt', *TEST)
+    assert mini.detection(tmp_path).ready
+    assert mini.names(tmp_path, 'val') == file_names(*TEST)
+    assert mini.names(tmp_path, 'train') == file_names(*TRAIN, *VAL)
+
+
+def test_trainval_beside_val_has_the_images_to_train_on(tmp_path):
+    mini.voc(tmp_path)
+    lists = tmp_path / 'ImageSets/Main'
+    mini.write(lists / 'trainval.txt', *TRAIN, *VAL)
+    mini.write(lists / 'val.txt', *VAL)
+    mini.write(lists / 'test.txt', *TEST)
+    assert mini.detection(tmp_path).ready
+    for split, stems in SPLITS.items():
+        assert mini.names(tmp_path, split) == file_names(*stems)
+
+
+def test_image_of_two_lists_of_one_split_counts_once(tmp_path):
+    mini.voc(tmp_path)
+    for folder in ('A', 'B'):
+        lists = tmp_path / folder / 'ImageSets/Main'
+        mini.write(lists / 'train.txt', *TRAIN)
+        mini.write(lists / 'val.txt', *VAL)
+    assert mini.detection(tmp_path).ready
+    assert mini.names(tmp_path, 'train') == file_names(*TRAIN)

@@ -494,3 +494,21 @@ def test_originals_are_not_changed_through_links(tmp_path):
     assert mini.segmentation(tmp_path).converted == 10
     mini.segmentation(tmp_path, ignore=2, overwrite=True)
     assert snapshot(tmp_path).items() >= before.items()
+
+
+def test_folders_of_masks_that_are_called_after_a_split_belong_together(
+    tmp_path,
+):
+    for split, stems in dict(train=STEMS[:6], val=STEMS[6:]).items():
+        mini.scenes(tmp_path, stems, images=split, masks=f'{split}_labels')
+    assert mini.segmentation(tmp_path).ready
+    assert len(listed(tmp_path, 'train')) == 6
+    assert len(listed(tmp_path, 'val')) == len(STEMS) - 6
+
+
+def test_more_classes_than_eight_bits_hold_are_a_problem(tmp_path):
+    mini.scenes(tmp_path)
+    names = tuple(f'kind {number}' for number in range(300))
+    report = mini.segmentation(tmp_path, classes=names)
+    assert not report.ready
+    assert '300 classes' in report.problems[0].text

@@ -188,3 +188,22 @@ def test_json_holds_any_name_in_ascii(root):
     assert text.isascii()
     kinds = [item['name'] for item in json.loads(text)['categories']]
     assert kinds == ['K\u00e4fer', '\u732b']
+
+
+def test_files_with_other_class_names_are_a_problem(root):
+    mini.write(root / 'other/classes.txt', *KINDS[::-1])
+    report = mini.detection(root)
+    assert not report.ready
+    assert 'other/classes.txt' in report.problems[0].text
+    assert not (root / 'prepared').exists()
+
+
+def test_files_with_the_same_class_names_are_none(root):
+    mini.write(root / 'other/classes.txt', *KINDS)
+    assert mini.detection(root).ready
+
+
+def test_names_file_that_cannot_be_read_is_reported(root):
+    (root / 'aaa').mkdir()
+    (root / 'obj.names').symlink_to(root / 'nowhere')
+    assert mini.detection(root).ready
