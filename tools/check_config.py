@@ -16,11 +16,10 @@ cannot be read or there is no such file of teacher weights.
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.config_checks.report import check_files
 from cankd_mm.utils.checkpoint import find_checkpoint
+from cankd_mm.utils.config_options import ConfigOptions
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +37,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='overrides of every config',
     )

@@ -15,11 +15,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.config.run_keys import without_helper_variables
 from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_options import ConfigOptions
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='overrides of the config, as for training',
     )

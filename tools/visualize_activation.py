@@ -10,11 +10,10 @@ compares, side by side on the image.
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.activation_picture import save_activation_picture
 from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_options import ConfigOptions
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='overrides of the config',
     )

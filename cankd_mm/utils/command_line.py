@@ -5,12 +5,13 @@ import logging
 import os
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_options import ConfigOptions
 from cankd_mm.utils.process_group import join_process_group
 from cankd_mm.utils.torchvision_state import torchvision_notice
 
@@ -39,7 +40,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='overrides of the config, such as train_cfg.max_epochs=1 or '
         'model.distiller.distill_losses.loss_cankd.loss_weight=2',

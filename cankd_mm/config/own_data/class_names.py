@@ -66,7 +66,9 @@ def _former_counts(cfg: Config, scope: str) -> Iterator[int]:
             counts.append(class_count_of({**data, 'metainfo': None}, scope))
         yield from (count for count in counts if count is not None)
         if counts == [None]:
-            for content in earlier_contents(cfg)[1:] or [cfg]:
+            contents = earlier_contents(cfg)
+            bases = contents if is_packaged(cfg) else contents[1:]
+            for content in bases or [cfg]:
                 model = content.get('model') or {}
                 model = model.get('architecture', model)
                 yield from class_counts(model).values()

@@ -129,7 +129,11 @@ def _require_classes(
     """
     unknown = [name for name in classes if name not in prepared.classes]
     if prepared.task == 'segmentation' and classes != prepared.classes:
-        unknown = unknown or list(classes)
+        raise ValueError(
+            f'classes={classes!r}, but {description_file(cfg.data_root)} has '
+            f'{prepared.classes!r}. Label maps number all classes: a '
+            'segmentor takes all of them, in this order. Take classes out'
+        )
     if unknown:
         close = get_close_matches(str(unknown[0]), prepared.classes, 1)
         raise ValueError(
@@ -156,6 +160,14 @@ def _require_task(cfg: Config, root: str, prepared: PreparedData) -> None:
             f'{prepared.task}, or prepare the folder with --out ANOTHER: '
             f'python tools/prepare_data.py {expected} {root} --out ANOTHER'
         )
+    for _, key, data in data_sets_of(cfg):
+        for step in data.get('pipeline') or ():
+            if type_name(step) == 'LoadPanopticAnnotations':
+                raise ValueError(
+                    f'{key}.pipeline loads panoptic annotations, and the ones '
+                    f'below data_root={root!r} are of objects only. Take '
+                    'another detector'
+                )
     if not is_segmentor and not prepared.has_masks:
         _require_no_masks(cfg, root)
 

@@ -209,3 +209,20 @@ def test_names_in_a_file_are_compared_to_the_folder(tmp_path):
     line = f'classes = {str(tmp_path / "names.txt")!r}'
     with pytest.raises(ValueError, match='Take classes out'):
         child(tmp_path, PSPNET, root, line)
+
+
+def test_panoptic_recipe_is_refused(tmp_path):
+    root = described(tmp_path / 'photos')
+    base = 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
+    with pytest.raises(ValueError, match='loads panoptic annotations'):
+        child(tmp_path, base, root)
+
+
+def test_recipe_whose_classes_are_in_a_file_of_its_data_follows(tmp_path):
+    root = described(tmp_path / 'photos')
+    cfg = config_from_file(
+        'mmdet::openimages/faster-rcnn_r50_fpn_32xb2-1x_openimages.py',
+        'config',
+        dict(data_root=str(root)),
+    )
+    assert cfg.model.roi_head.bbox_head.num_classes == 2

@@ -90,8 +90,6 @@ def read_names(
             found.columns = _pose_columns(content)
         elif 'names' in content:
             faults.add(BROKEN_NAMES, f'{name} (names)')
-    if found:
-        return found
     for name in _nearest_first(n for n in _all(contents) if is_name_file(n)):
         try:
             lines = [n for n in read_lines(contents.root / name) if n]
@@ -162,7 +160,7 @@ def _read_splits(
     found: YoloNames,
     faults: Faults,
 ) -> None:
-    base = content.get('path')
+    base, stated = content.get('path'), {}
     for key, value in content.items():
         split = split_word(key)
         if not split or not value:
@@ -181,10 +179,20 @@ def _read_splits(
                 )
                 images |= dict.fromkeys(listed)
                 faults.extend(LISTED_WITHOUT_IMAGE, missing)
-        if images:
-            found.splits.setdefault(split, list(images))
-        else:
+        if images and split not in found.splits:
+            found.splits[split] = list(images)
+            stated[split] = key, value
+        elif not images:
             faults.add(LOST_SPLIT, f'{name} {key}: {value}')
+    # The end of a path that is not there may fit the folder of train.
+    for split in {'val', 'test'} & set(stated):
+        key, value = stated[split]
+        if (
+            found.splits[split] == found.splits.get('train')
+            and value != stated['train'][1]
+        ):
+            faults.add(LOST_SPLIT, f'{name} {key}: {value}')
+            del found.splits[split]
 
 
 def _parts(yaml_file: str, base: Any, path: str) -> list[str]:

@@ -133,6 +133,7 @@ def test_order_of_the_names_is_kept_and_unused_ones_too(root):
 
 def test_yaml_is_read_as_text(root):
     # no and 1 are not names in YAML 1.1.
+    (root / 'classes.txt').unlink()
     mini.write(root / 'data.yaml', 'names: [no, 1]')
     mini.detection(root)
     assert mini.described(root)['classes'] == ['no', '1']
@@ -207,3 +208,26 @@ def test_names_file_that_cannot_be_read_is_reported(root):
     (root / 'aaa').mkdir()
     (root / 'obj.names').symlink_to(root / 'nowhere')
     assert mini.detection(root).ready
+
+
+def test_class_names_that_differ_from_those_of_the_yaml_are_a_problem(root):
+    mini.write(root / 'data.yaml', 'names: [dog, cat]')
+    report = mini.detection(root)
+    assert not report.ready
+    assert 'classes.txt' in report.problems[0].text
+
+
+@pytest.mark.parametrize('val', ['../valid/images', '../val/images'])
+def test_val_of_a_yaml_that_is_not_there_is_not_train(val, tmp_path):
+    mini.yolo_folder(tmp_path, images='train/images', labels='train/labels')
+    mini.write(
+        tmp_path / 'data.yaml',
+        'names: [cat, dog]',
+        'train: ../train/images',
+        f'val: {val}',
+    )
+    report = mini.detection(tmp_path)
+    assert report.ready
+    assert mini.remark(report, 'without images below the named path')
+    train, val = (set(mini.names(tmp_path, s)) for s in ('train', 'val'))
+    assert train and val and not train & val
