@@ -1,4 +1,4 @@
-"""Prints the config that will really run.
+"""Print the config that will really run.
 
     python tools/print_config.py my_pair.py
     python tools/print_config.py my_pair.py --cfg-options data_root=photos/

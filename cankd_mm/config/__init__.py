@@ -1,1 +1,1 @@
-"""Reads and rewrites configs."""
+"""Read and rewrite configs."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from cankd_mm.utils.config_walk import data_sets, dicts
+from cankd_mm.utils.config_walk import data_sets, dicts, type_name
 
 # Heads that classify the data set's classes: of detectors and of segmentors.
 _HEAD = re.compile(
@@ -41,17 +41,12 @@ def class_counts(model: Mapping) -> dict[str, int]:
 
 def counts_other_things(head: Mapping) -> bool:
     """Whether ``num_classes`` of a head is not a number of classes."""
-    return bool(_OTHER_COUNTS.search(_type_text(head)))
+    return bool(_OTHER_COUNTS.search(type_name(head)))
 
 
 def _is_class_agnostic(head: Mapping) -> bool:
     """Whether a head tells objects from background only."""
     return head['num_classes'] == 1 or bool(head.get('class_agnostic'))
-
-
-def _type_text(head: Mapping) -> str:
-    kind = head.get('type', '')
-    return kind if isinstance(kind, str) else getattr(kind, '__name__', '')
 
 
 def class_count_of(data: Mapping, scope: str) -> int | None:
@@ -74,12 +69,16 @@ def class_count_of(data: Mapping, scope: str) -> int | None:
         # Of panoptic data a detector's head has only the things.
         classes = metainfo.get('thing_classes') or metainfo.get('classes')
     if isinstance(classes, str):  # a file with a name in each line
-        path = Path(classes)
-        if not path.is_file():
+        if not Path(classes).is_file():
             return None
-        lines = path.read_text(encoding='utf-8').split('\n')
-        classes = [name for name in lines if name.strip()]
+        classes = names_in_file(classes)
     return len(classes) if isinstance(classes, list | tuple) else None
+
+
+def names_in_file(path: str) -> list[str]:
+    """Return the names of classes in a file that has one in each line."""
+    lines = Path(path).read_text(encoding='utf-8').split('\n')
+    return [line.strip() for line in lines if line.strip()]
 
 
 def dataset_classes(cfg: Config) -> tuple[str, int] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cankd_mm.config_checks.examined_config import ExaminedConfig
 from cankd_mm.config_checks.finding import Finding, error
+from cankd_mm.datasets.prepared import SPLITS
 from cankd_mm.utils.config_walk import dicts
 
 _EXPECTED = 'a sequence of names'
@@ -13,7 +14,7 @@ _EXPECTED = 'a sequence of names'
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:
     """Find ``classes=('one')``, which is text: its letters are the classes."""
-    for split in ('train', 'val', 'test'):
+    for split in SPLITS:
         loader = f'{split}_dataloader'
         for key, part in dicts(examined.cfg.get(loader), loader):
             metainfo = part.get('metainfo')

@@ -11,7 +11,6 @@ from cankd_mm.algorithms.dry_run import TeacherFault
 from cankd_mm.config_checks.examined_config import (
     ROLES,
     ExaminedConfig,
-    type_name,
 )
 from cankd_mm.config_checks.faults import as_finding, named, suggestion
 from cankd_mm.config_checks.finding import Finding, Severity, not_checked
@@ -21,6 +20,7 @@ from cankd_mm.config_checks.trial import (
     try_on_cpu,
     try_on_meta,
 )
+from cankd_mm.utils.config_walk import type_name
 
 # What both models may have to be built on a CPU: 2 GB in float32.
 _MOST_PARAMETERS = 500_000_000

@@ -8,12 +8,11 @@ from mmengine.registry import DATASETS, METRICS, Registry
 
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
-    type_name,
 )
 from cankd_mm.config_checks.faults import did_you_mean, registered
 from cankd_mm.config_checks.finding import Finding, error, warning
 from cankd_mm.config_checks.quiet import quiet
-from cankd_mm.utils.config_walk import data_sets
+from cankd_mm.utils.config_walk import data_sets, metrics, type_name
 
 _OF_BOXES = {'CocoMetric', 'VOCMetric', 'LVISMetric', 'OpenImagesMetric'}
 # Detectors that predict no masks.
@@ -47,7 +46,8 @@ def check(examined: ExaminedConfig) -> Iterator[Finding]:
         return  # a base that others complete
     for split in ('val', 'test'):
         yield from _incomplete(examined, split)
-        for key, metric in _metrics(examined, split):
+        name = f'{split}_evaluator'
+        for key, metric in metrics(examined.cfg.get(name), name):
             yield from _metric(examined, split, key, metric)
 
 
@@ -69,24 +69,6 @@ def _incomplete(examined: ExaminedConfig, split: str) -> Iterator[Finding]:
             f'all of {", ".join(parts)}, or none',
             f'Set {" and ".join(missing)}, or the others to None',
         )
-
-
-def _metrics(
-    examined: ExaminedConfig, split: str
-) -> Iterator[tuple[str, Mapping]]:
-    """Yield the keys and configs of the metrics of a split."""
-    key = f'{split}_evaluator'
-    yield from _listed(key, examined.cfg.get(key))
-
-
-def _listed(key: str, config: Any) -> Iterator[tuple[str, Mapping]]:
-    if isinstance(config, list | tuple):
-        for index, item in enumerate(config):
-            yield from _listed(f'{key}.{index}', item)
-    elif isinstance(config, Mapping) and 'metrics' in config:
-        yield from _listed(f'{key}.metrics', config['metrics'])
-    elif isinstance(config, Mapping) and 'type' in config:
-        yield key, config
 
 
 def _metric(
@@ -197,15 +179,15 @@ def _same_file(
     key: str, ann_file: Any, where: str, data: Mapping
 ) -> Iterator[Finding]:
     try:
-        theirs = os.path.normpath(ann_file)
-        ours = os.path.join(data.get('data_root') or '', data['ann_file'])
+        found = os.path.normpath(ann_file)
+        expected = os.path.join(data.get('data_root') or '', data['ann_file'])
     except TypeError:  # no text, which another check finds
         return
-    if theirs != os.path.normpath(ours):
+    if found != os.path.normpath(expected):
         yield warning(
             f'{key}.ann_file',
             ann_file,
-            f'{ours}, as {where} has it',
+            f'{expected}, as {where} has it',
             'Change them together',
         )
 

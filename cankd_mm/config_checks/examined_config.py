@@ -14,6 +14,7 @@ from cankd_mm.config_checks.meta_model import (
     meta_model,
     recorded_shapes,
 )
+from cankd_mm.utils.config_walk import type_name
 from cankd_mm.utils.distillation_config import extends_student
 from cankd_mm.utils.model_config import model_config_from_file
 
@@ -220,14 +221,6 @@ class ExaminedConfig:
                 recorded_shapes(model, needed) if model else ({}, (0, 0))
             )
         return self._shapes[role]
-
-
-def type_name(config: Any) -> str:
-    """Name of the class that a config's ``type`` is, without its scope."""
-    kind = config.get('type') if isinstance(config, Mapping) else None
-    if isinstance(kind, str):
-        return kind.rpartition('.')[2]
-    return getattr(kind, '__name__', '')
 
 
 def _mapping(value: Any) -> Mapping:

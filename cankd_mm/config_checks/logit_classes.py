@@ -7,9 +7,9 @@ from cankd_mm.config.class_heads import class_counts
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     Link,
-    type_name,
 )
 from cankd_mm.config_checks.finding import Finding, error
+from cankd_mm.utils.config_walk import type_name
 
 # The last layers of mmdet's and mmseg's heads that give class logits.
 _LOGITS = re.compile(

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from cankd_mm.config_checks.examined_config import ExaminedConfig, type_name
+from cankd_mm.config_checks.examined_config import ExaminedConfig
 from cankd_mm.config_checks.finding import Finding, error, warning
+from cankd_mm.utils.config_walk import type_name
 
 
 def check(examined: ExaminedConfig) -> Iterator[Finding]:

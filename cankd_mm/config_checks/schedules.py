@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cankd_mm.config_checks.examined_config import ExaminedConfig, type_name
+from cankd_mm.config_checks.examined_config import ExaminedConfig
 from cankd_mm.config_checks.finding import Finding, warning
+from cankd_mm.utils.config_walk import type_name
 
 _WARM_UPS = ('LinearLR', 'ConstantLR')
 

@@ -15,7 +15,6 @@ from cankd_mm.checkpoint.finite_weights import NON_FINITE_REMEDY, describe
 from cankd_mm.config_checks.examined_config import (
     ROLES,
     ExaminedConfig,
-    type_name,
 )
 from cankd_mm.config_checks.finding import Finding, error, info
 from cankd_mm.config_checks.quiet import quiet
@@ -33,7 +32,7 @@ from cankd_mm.utils.checkpoint import (
     read_checkpoint,
     student_state_dict,
 )
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.utils.config_walk import dicts, type_name
 
 _STUDENT_KEY = 'model.student_ckpt'
 _FINITE = 'finite numbers'

@@ -7,10 +7,10 @@ import torch
 from cankd_mm.config_checks.examined_config import (
     ExaminedConfig,
     Link,
-    type_name,
 )
 from cankd_mm.config_checks.finding import Finding, error, warning
 from cankd_mm.config_checks.meta_model import Record
+from cankd_mm.utils.config_walk import type_name
 
 # These compare maps position by position and refuse other shapes.
 _SAME_GRID = {

@@ -29,6 +29,7 @@ _LEFT_OUT = (
     'teacher',
     'teacher_ckpt',
     'student_ckpt',
+    'allow_random_teacher',
     'fold_teacher_norms',
     'teacher_channels_last',
 )
@@ -179,6 +180,6 @@ def _build(algorithm, model, student, teacher) -> Tried:
         teacher=teacher,
         allow_random_teacher=True,
         fold_teacher_norms=False,
-        **{k: v for k, v in arguments.items() if k != 'allow_random_teacher'},
+        **arguments,
     )
     return distilled.tried

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+#: The names of the splits.
+SPLITS = ('train', 'val', 'test')
 #: Folder of what was made, below the data root.
 FOLDER = 'prepared'
 _FILE = f'{FOLDER}/dataset.json'

@@ -30,3 +30,27 @@ def data_sets(config: Any, key: str = '') -> Iterator[tuple[str, Mapping]]:
         is_set = 'type' in part and part.keys() & _OF_A_DATA_SET
         if is_set and not part.keys() & _OF_A_WRAPPER:
             yield found, part
+
+
+def metrics(config: Any, key: str) -> Iterator[tuple[str, Mapping]]:
+    """Yield the metrics of an evaluator with their keys.
+
+    Args:
+        config: The evaluator: a metric, several, or a dict of ``metrics``.
+        key: Its own key.
+    """
+    if isinstance(config, list | tuple):
+        for index, item in enumerate(config):
+            yield from metrics(item, f'{key}.{index}')
+    elif isinstance(config, Mapping) and 'metrics' in config:
+        yield from metrics(config['metrics'], f'{key}.metrics')
+    elif isinstance(config, Mapping) and 'type' in config:
+        yield key, config
+
+
+def type_name(config: Any) -> str:
+    """Return the name of the class that a ``type`` is, without its scope."""
+    kind = config.get('type') if isinstance(config, Mapping) else None
+    if isinstance(kind, str):
+        return kind.rpartition('.')[2]
+    return getattr(kind, '__name__', '')

@@ -6,8 +6,8 @@ Three names at the top of a config, or on a command line, are enough::
     classes = ('cat', 'dog')
     image_scale = (640, 480)
 
-MMEngine evaluates a base before its child, so that these alone would change
-nothing: the data sets, the evaluators and the heads have their values already.
+MMEngine evaluates a base before its child, so that these lines by themselves
+would change nothing: data sets, evaluators and heads have their values then.
 :func:`apply_dataset_overrides` brings them there. It runs whenever a config
 file is read, and when a runner is made, in this package's tools and in every
 program that has imported the package.

@@ -1,6 +1,7 @@
 """What the bases of a config file have at their top."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,65 +9,65 @@ from mmengine.config import Config
 
 from cankd_mm.config.own_data.places import data_roots
 
-# Of an installed package, where recipes are what they are.
+# Where the recipes of an installed package are.
 _PACKAGED = Path('.mim', 'configs').parts
 
 
-def earlier_contents(cfg: Config) -> list[Mapping[str, Any]]:
-    """Return the contents of a config's file and of its bases.
+class Ancestors:
+    """The file of a config and its bases, as MMEngine merges them.
 
-    They are read as MMEngine merges them, without any override of ours.
-
-    Args:
-        cfg: Its own content may have changed since it was read.
-
-    Returns:
-        The file itself first; empty for a config that was not read from one,
-        or whose bases are Python imports.
-    """
-    return [content for _, content in _files_of(cfg)]
-
-
-def values_of_recipes(cfg: Config, key: str) -> list[Any]:
-    """Return the values that a key at the top has in other packages' files.
+    They are read when they are needed first, without this package's
+    overrides. There are none for a config that was not read from a file, or
+    whose bases are Python imports.
 
     Args:
-        cfg: A config.
-        key: A key at the top.
+        cfg: A config; it may have changed since it was read.
     """
-    return [
-        content[key]
-        for path, content in _files_of(cfg)
-        if _is_packaged(path) and key in content
-    ]
 
+    def __init__(self, cfg: Config) -> None:
+        self._path = cfg.filename or ''
 
-def earlier_values(contents: list[Mapping[str, Any]], key: str) -> list[Any]:
-    """Return the different values that a key at the top has had.
+    @property
+    def contents(self) -> list[Mapping[str, Any]]:
+        """The contents of the file itself, and of all bases."""
+        return [content for _, content in self._files]
 
-    Args:
-        contents: As :func:`earlier_contents` returns them.
-        key: A key at the top.
-    """
-    values = []
-    for content in contents:
-        if key in content and content[key] not in values:
-            values.append(content[key])
-    return values
+    @property
+    def bases(self) -> list[Mapping[str, Any]]:
+        """The contents of all bases."""
+        return self.contents[1:]
 
+    @property
+    def is_packaged(self) -> bool:
+        """Whether the file belongs to another installed package."""
+        return _is_packaged(self._path)
 
-def earlier_roots(contents: list[Mapping[str, Any]]) -> set[str]:
-    """Return every ``data_root`` that data sets of the bases have.
+    @property
+    def roots(self) -> set[str]:
+        """Every ``data_root`` that data sets of the bases have."""
+        return {root for base in self.bases for root in data_roots(base)}
 
-    Args:
-        contents: As :func:`earlier_contents` returns them.
-    """
-    return {root for content in contents[1:] for root in data_roots(content)}
+    def values(self, key: str, of_recipes: bool = False) -> list[Any]:
+        """Return the different values that a key at the top has had.
 
+        Args:
+            key: A key at the top.
+            of_recipes: Only those in files of other packages.
+        """
+        values = []
+        for path, content in self._files:
+            if of_recipes and not _is_packaged(path):
+                continue
+            if key in content and content[key] not in values:
+                values.append(content[key])
+        return values
 
-def is_packaged(cfg: Config) -> bool:
-    """Whether a config file belongs to another installed package."""
-    return _is_packaged(cfg.filename or '')
+    @cached_property
+    def _files(self) -> list[tuple[str, Mapping[str, Any]]]:
+        path = self._path
+        if not Path(path).is_file() or Config._is_lazy_import(path):
+            return []
+        return list(_contents(path))
 
 
 def _is_packaged(path: str) -> bool:
@@ -75,13 +76,6 @@ def _is_packaged(path: str) -> bool:
         if parts[index : index + 2] == _PACKAGED:
             return parts[index - 1] != 'cankd_mm'
     return False
-
-
-def _files_of(cfg: Config) -> list[tuple[str, Mapping[str, Any]]]:
-    path = cfg.filename
-    if not path or not Path(path).is_file() or Config._is_lazy_import(path):
-        return []
-    return list(_contents(path))
 
 
 def _contents(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -8,41 +8,46 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from cankd_mm.config.class_heads import class_count_of, class_counts
-from cankd_mm.config.own_data.ancestors import earlier_contents, is_packaged
+from cankd_mm.config.class_heads import (
+    class_count_of,
+    class_counts,
+    names_in_file,
+)
+from cankd_mm.config.own_data.ancestors import Ancestors
 from cankd_mm.config.own_data.head_counts import HeadCounts
-from cankd_mm.config.own_data.places import data_sets_of, type_name
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.config.own_data.places import data_sets_of
+from cankd_mm.utils.config_walk import dicts, type_name
 
 
-def name_classes(cfg: Config) -> None:
+def name_classes(cfg: Config, ancestors: Ancestors) -> None:
     """Name the classes of every data set, and count them in every head.
 
     Args:
         cfg: A whole config; changed in place.
+        ancestors: Its file and bases.
 
     Raises:
         ValueError: ``classes`` is no sequence of names and no file with a
-            name in each line, a data set or ``num_classes`` says something
-            else, or a head has the classes of neither the former data set nor
-            this one.
+            name in each line, a data set or ``num_classes`` differs from it,
+            or a head has the classes of neither the former data set nor this
+            one.
     """
     if 'classes' not in cfg:
-        _require_no_count_of_its_own(cfg)
+        _require_no_count_of_its_own(cfg, ancestors)
         return
     classes = checked_classes(cfg.classes)
     if isinstance(cfg.classes, str):
         cfg.classes = classes  # a file
     scope = cfg.get('default_scope') or 'mmengine'
-    former = set(_former_counts(cfg, scope)) - {len(classes)}
+    former = set(_former_counts(cfg, scope, ancestors)) - {len(classes)}
     stated = cfg.get('num_classes')
     if stated not in (None, len(classes), *former):
-        _require_inherited_count(cfg, stated, len(classes))
+        _require_inherited_count(ancestors, stated, len(classes))
     for _, key, data in data_sets_of(cfg):
         metainfo = data.get('metainfo') or {}
         if tuple(metainfo.get('classes') or ()) == classes:
             continue
-        if has_classes_of_its_own(cfg, data):
+        if has_classes_of_its_own(cfg, ancestors, data):
             raise ValueError(
                 f'{key}.metainfo.classes={tuple(metainfo["classes"])!r}, but '
                 f'classes={classes!r} at the top of the config. Name the '
@@ -54,7 +59,9 @@ def name_classes(cfg: Config) -> None:
         cfg.num_classes = len(classes)
 
 
-def _former_counts(cfg: Config, scope: str) -> Iterator[int]:
+def _former_counts(
+    cfg: Config, scope: str, ancestors: Ancestors
+) -> Iterator[int]:
     """Yield the class counts that the recipe is made for.
 
     They are those of its data sets as they are, and of their types. Where
@@ -66,22 +73,26 @@ def _former_counts(cfg: Config, scope: str) -> Iterator[int]:
             counts.append(class_count_of({**data, 'metainfo': None}, scope))
         yield from (count for count in counts if count is not None)
         if counts == [None]:
-            contents = earlier_contents(cfg)
-            bases = contents if is_packaged(cfg) else contents[1:]
-            for content in bases or [cfg]:
-                model = content.get('model') or {}
+            for base in _recipes(ancestors) or [cfg]:
+                model = base.get('model') or {}
                 model = model.get('architecture', model)
                 yield from class_counts(model).values()
 
 
-def _require_inherited_count(cfg: Config, stated: int, count: int) -> None:
+def _recipes(ancestors: Ancestors) -> list[Mapping[str, Any]]:
+    """Return what a config is made of, and itself if it is a recipe."""
+    return ancestors.contents if ancestors.is_packaged else ancestors.bases
+
+
+def _require_inherited_count(
+    ancestors: Ancestors, stated: int, count: int
+) -> None:
     """Raise where ``num_classes`` was set beside ``classes``.
 
     Raises:
         ValueError: It was, to another number than there are names.
     """
-    contents = earlier_contents(cfg)
-    if not any(c.get('num_classes') == stated for c in contents[1:]):
+    if not any(base.get('num_classes') == stated for base in ancestors.bases):
         raise ValueError(
             f'num_classes={stated}, but classes has {count} names. '
             'Leave num_classes out'
@@ -98,8 +109,7 @@ def checked_classes(classes: Any) -> tuple[str, ...]:
         ValueError: It is something else, or has a name twice.
     """
     if isinstance(classes, str) and Path(classes).is_file():
-        lines = Path(classes).read_text(encoding='utf-8').splitlines()
-        classes = [line.strip() for line in lines if line.strip()]
+        classes = names_in_file(classes)
     if isinstance(classes, str):
         raise ValueError(
             f'classes={classes!r} is text, expected a sequence of names: '
@@ -124,11 +134,14 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(name.strip())
 
 
-def has_classes_of_its_own(cfg: Config, data: Mapping) -> bool:
+def has_classes_of_its_own(
+    cfg: Config, ancestors: Ancestors, data: Mapping
+) -> bool:
     """Whether the config itself names the classes of a data set.
 
     Args:
         cfg: A whole config.
+        ancestors: Its file and bases.
         data: One of its data sets.
 
     Returns:
@@ -138,10 +151,11 @@ def has_classes_of_its_own(cfg: Config, data: Mapping) -> bool:
     found = (data.get('metainfo') or {}).get('classes')
     if not found:
         return False
-    first, *bases = earlier_contents(cfg) or [{}]
-    known = [first.get('classes')]  # an earlier call has set these
-    is_older = is_packaged(cfg) or first.get('classes') != cfg.get('classes')
-    for content in [*bases, *([first] if is_older else [])]:
+    first = (ancestors.contents or [{}])[0].get('classes')
+    known = [first]  # an earlier call has set these
+    is_older = first != cfg.get('classes')
+    earlier = ancestors.contents if is_older else _recipes(ancestors)
+    for content in earlier:
         for _, _, part in data_sets_of(content):
             known.append((part.get('metainfo') or {}).get('classes'))
     return tuple(found) not in [tuple(names) for names in known if names]
@@ -170,19 +184,19 @@ def _use_labels_as_they_are(data: MutableMapping) -> None:
     data['type'] = 'BaseSegDataset'
 
 
-def _require_no_count_of_its_own(cfg: Config) -> None:
+def _require_no_count_of_its_own(cfg: Config, ancestors: Ancestors) -> None:
     """Raise where ``num_classes`` was changed and the classes have no names.
 
     Raises:
         ValueError: It would change nothing.
     """
     stated = cfg.get('num_classes')
-    if not isinstance(stated, int) or is_packaged(cfg):
+    if not isinstance(stated, int) or ancestors.is_packaged:
         return
     counts = set(_model_counts(cfg.get('model')))
     if not counts or stated in counts:
         return
-    earlier = [c.get('num_classes') for c in earlier_contents(cfg)[1:]]
+    earlier = [base.get('num_classes') for base in ancestors.bases]
     former = next((n for n in earlier if n in counts), None)
     if former is not None:
         raise ValueError(

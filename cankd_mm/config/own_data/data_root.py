@@ -1,35 +1,31 @@
 """``data_root`` at the top of a config reaches every data set."""
 
 import os
-from collections.abc import Mapping, MutableMapping, MutableSequence
+from collections.abc import MutableMapping, MutableSequence
 from typing import Any
 
 from mmengine.config import Config
 
-from cankd_mm.config.own_data.ancestors import (
-    earlier_contents,
-    earlier_roots,
-    earlier_values,
-    values_of_recipes,
-)
+from cankd_mm.config.own_data.ancestors import Ancestors
 from cankd_mm.config.own_data.places import (
-    SPLITS,
     data_roots,
     data_sets_of,
     lies_in,
-    metrics_of,
     same_folder,
 )
+from cankd_mm.datasets.prepared import SPLITS
 from cankd_mm.utils.config_path import require_text
+from cankd_mm.utils.config_walk import metrics
 
 
-def move_data_sets(cfg: Config) -> None:
+def move_data_sets(cfg: Config, ancestors: Ancestors) -> None:
     """Move data sets and evaluators from the root of the bases to the new one.
 
     A data set that the config itself puts elsewhere stays there.
 
     Args:
         cfg: A whole config; changed in place.
+        ancestors: Its file and bases.
 
     Raises:
         ValueError: ``data_root`` is no text, or a data set of a base lies in
@@ -39,26 +35,24 @@ def move_data_sets(cfg: Config) -> None:
     if root is None:
         return
     root = require_text(root, 'data_root')
-    if not _elsewhere(cfg, root) or root in values_of_recipes(
-        cfg, 'data_root'
-    ):
-        return  # it names what the data sets have, or the recipe's own
-    contents = earlier_contents(cfg)
+    if not _elsewhere(cfg, root):
+        return
+    if root in ancestors.values('data_root', of_recipes=True):
+        return  # it is the recipe's own name for one of several folders
     formers = [
         former
-        for former in earlier_values(contents, 'data_root')
+        for former in ancestors.values('data_root')
         if isinstance(former, str) and not same_folder(former, root)
     ]
-    if not any('data_root' in content for content in contents[1:]):
+    if not any('data_root' in base for base in ancestors.bases):
         # No base has a name for it: all data sets lie in one other folder.
-        bases = contents[1:]
-        roots = earlier_roots(contents) if bases else set(data_roots(cfg))
+        roots = ancestors.roots if ancestors.bases else set(data_roots(cfg))
         formers += roots if len(roots) == 1 else ()
     for split in SPLITS:
         for key in (f'{split}_dataloader', f'{split}_evaluator'):
             for former in formers:
                 _move(cfg.get(key), former, root)
-    _require_all_moved(cfg, root, contents)
+    _require_all_moved(cfg, root, ancestors.roots)
 
 
 def _elsewhere(cfg: Config, root: str) -> bool:
@@ -68,7 +62,8 @@ def _elsewhere(cfg: Config, root: str) -> bool:
         if not data.get('data_root'):
             paths.append(data.get('ann_file'))
     for split in ('val', 'test'):
-        paths += [m.get('ann_file') for _, m in metrics_of(cfg, split)]
+        key = f'{split}_evaluator'
+        paths += [m.get('ann_file') for _, m in metrics(cfg.get(key), key)]
     return any(isinstance(p, str) and not lies_in(p, root) for p in paths)
 
 
@@ -94,10 +89,7 @@ def _move(part: Any, former: str, root: str) -> None:
             part[name] = os.path.join(root, os.path.relpath(value, former))
 
 
-def _require_all_moved(
-    cfg: Config, root: str, contents: list[Mapping[str, Any]]
-) -> None:
-    inherited = earlier_roots(contents)
+def _require_all_moved(cfg: Config, root: str, inherited: set[str]) -> None:
     for _, key, data in data_sets_of(cfg):
         found = data.get('data_root')
         if found in inherited and not lies_in(found, root):

@@ -4,18 +4,19 @@ from collections.abc import Mapping, MutableMapping
 
 from mmengine.config import Config
 
-from cankd_mm.config.own_data.ancestors import earlier_contents
-from cankd_mm.config.own_data.places import SPLITS, type_name
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.config.own_data.ancestors import Ancestors
+from cankd_mm.datasets.prepared import SPLITS
+from cankd_mm.utils.config_walk import dicts, type_name
 
 
-def set_image_scale(cfg: Config) -> None:
+def set_image_scale(cfg: Config, ancestors: Ancestors) -> None:
     """Set the ``scale`` of the ``Resize`` steps of a detector's pipelines.
 
     A step that the config itself gives another scale keeps it.
 
     Args:
         cfg: A whole config; changed in place.
+        ancestors: Its file and bases.
 
     Raises:
         ValueError: ``image_scale`` is no pair of whole numbers, or no
@@ -40,7 +41,7 @@ def set_image_scale(cfg: Config) -> None:
         return
     formers = [
         tuple(former)
-        for content in earlier_contents(cfg)
+        for content in ancestors.contents
         if isinstance(former := content.get('image_scale'), list | tuple)
     ]
     if set(formers) <= {scale}:

@@ -1,6 +1,6 @@
 """The overrides hold in every program that reads a config with MMEngine.
 
-``mim train``, a notebook or another tool reads a config with MMEngine alone.
+``mim train``, a notebook or another tool reads a config only with MMEngine.
 ``custom_imports`` of the config imports this package while it is read, and
 from then on a config that was read, or that a runner is made of, has its
 overrides. Otherwise such a program would train on another data set than the

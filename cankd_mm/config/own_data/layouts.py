@@ -1,21 +1,21 @@
 """Data sets read a folder as it is laid out, whatever the recipe is for."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
-from typing import Any
 
 from mmengine.config import Config
 
+from cankd_mm.config.own_data.ancestors import Ancestors
 from cankd_mm.config.own_data.class_names import (
     checked_classes,
     has_classes_of_its_own,
 )
 from cankd_mm.config.own_data.metrics import use_metrics
 from cankd_mm.config.own_data.places import (
-    SPLITS,
     data_sets_of,
+    first_of_each,
+    read_instead,
     same_folder,
-    type_name,
 )
 from cankd_mm.config.own_data.voc_folder import (
     is_voc_folder,
@@ -23,44 +23,33 @@ from cankd_mm.config.own_data.voc_folder import (
     use_voc_folder,
 )
 from cankd_mm.datasets.prepared import (
+    SPLITS,
     PreparedData,
     description_file,
     read_prepared,
 )
-from cankd_mm.utils.config_walk import dicts
-
-# What a data set keeps when it reads other files.
-_KEPT = (
-    '_scope_',
-    'backend_args',
-    'filter_cfg',
-    'indices',
-    'lazy_init',
-    'max_refetch',
-    'pipeline',
-    'return_classes',
-    'serialize_data',
-    'test_mode',
-)
+from cankd_mm.utils.config_walk import dicts, type_name
 
 
-def use_prepared_classes(cfg: Config) -> None:
+def use_prepared_classes(cfg: Config, ancestors: Ancestors) -> None:
     """Name the classes of a prepared folder, where the config names none.
 
     Args:
         cfg: A whole config; changed in place.
+        ancestors: Its file and bases.
 
     Raises:
         ValueError: ``classes`` are not those of the folder.
     """
-    found, prepared = _below_the_root(cfg), _prepared(cfg)
+    found, prepared = _named_folder(cfg)
     if prepared is None:
         return
-    if 'classes' not in cfg:
-        if not any(has_classes_of_its_own(cfg, d) for _, _, d in found):
-            cfg.classes = prepared.classes
-    else:
+    if 'classes' in cfg:
         _require_classes(cfg, checked_classes(cfg.classes), prepared)
+    elif not any(
+        has_classes_of_its_own(cfg, ancestors, data) for _, _, data in found
+    ):
+        cfg.classes = prepared.classes
 
 
 def adapt_to_layout(cfg: Config) -> None:
@@ -77,10 +66,10 @@ def adapt_to_layout(cfg: Config) -> None:
         ValueError: The folder was prepared for another task, or has no masks
             for a model that learns them.
     """
-    found = _below_the_root(cfg)
+    found, prepared = _named_folder(cfg)
     if not found:
         return
-    root, prepared = cfg.data_root, _prepared(cfg)
+    root = cfg.data_root
     if prepared:
         _require_task(cfg, root, prepared)
         for split, _, data in found:
@@ -90,7 +79,7 @@ def adapt_to_layout(cfg: Config) -> None:
             if type_name(data) == 'VOCDataset':
                 use_split_lists(data)
             elif type_name(data) == 'CocoDataset':
-                use_voc_folder(data, split, _KEPT)
+                use_voc_folder(data, split)
         if any(type_name(data) == 'VOCDataset' for _, _, data in found):
             _require_no_masks(cfg, root)
     else:
@@ -98,24 +87,28 @@ def adapt_to_layout(cfg: Config) -> None:
     for split in SPLITS:
         for _, part in dicts(cfg.get(f'{split}_dataloader')):
             if 'datasets' in part:
-                part['datasets'] = _without_repetition(part['datasets'])
+                part['datasets'] = first_of_each(part['datasets'], _files_of)
     use_metrics(cfg, prepared)
 
 
-def _prepared(cfg: Config) -> PreparedData | None:
-    return read_prepared(cfg.data_root) if _below_the_root(cfg) else None
+def _named_folder(
+    cfg: Config,
+) -> tuple[list[tuple[str, str, MutableMapping]], PreparedData | None]:
+    """Return the data sets of the folder at the top, and how it is prepared.
 
-
-def _below_the_root(cfg: Config) -> list[tuple[str, str, MutableMapping]]:
-    """Return the data sets of the folder that the config names."""
+    Returns:
+        Split, key and config of each data set, as :func:`data_sets_of` yields
+        them; and None for a folder that is not prepared.
+    """
     root = cfg.get('data_root')
     if not isinstance(root, str) or '://' in root:
-        return []
-    return [
+        return [], None
+    found = [
         item
         for item in data_sets_of(cfg)
         if same_folder(item[2].get('data_root') or '', root)
     ]
+    return found, read_prepared(root) if found else None
 
 
 def _require_classes(
@@ -127,13 +120,13 @@ def _require_classes(
         ValueError: A name is not there, or a segmentor's labels would stand
             for other classes.
     """
-    unknown = [name for name in classes if name not in prepared.classes]
     if prepared.task == 'segmentation' and classes != prepared.classes:
         raise ValueError(
             f'classes={classes!r}, but {description_file(cfg.data_root)} has '
             f'{prepared.classes!r}. Label maps number all classes: a '
             'segmentor takes all of them, in this order. Take classes out'
         )
+    unknown = [name for name in classes if name not in prepared.classes]
     if unknown:
         close = get_close_matches(str(unknown[0]), prepared.classes, 1)
         raise ValueError(
@@ -160,14 +153,13 @@ def _require_task(cfg: Config, root: str, prepared: PreparedData) -> None:
             f'{prepared.task}, or prepare the folder with --out ANOTHER: '
             f'python tools/prepare_data.py {expected} {root} --out ANOTHER'
         )
-    for _, key, data in data_sets_of(cfg):
-        for step in data.get('pipeline') or ():
-            if type_name(step) == 'LoadPanopticAnnotations':
-                raise ValueError(
-                    f'{key}.pipeline loads panoptic annotations, and the ones '
-                    f'below data_root={root!r} are of objects only. Take '
-                    'another detector'
-                )
+    for key, step in _steps(cfg):
+        if type_name(step) == 'LoadPanopticAnnotations':
+            raise ValueError(
+                f'{key} loads panoptic annotations, and the ones below '
+                f'data_root={root!r} are of objects only. Take another '
+                'detector'
+            )
     if not is_segmentor and not prepared.has_masks:
         _require_no_masks(cfg, root)
 
@@ -178,16 +170,21 @@ def _require_no_masks(cfg: Config, root: str) -> None:
     Raises:
         ValueError: It does.
     """
+    for key, step in _steps(cfg):
+        if step.get('with_mask') or step.get('with_seg'):
+            raise ValueError(
+                f'{key} loads masks (with_mask, with_seg), and the '
+                f'annotations below data_root={root!r} have boxes only. Take '
+                'a detector that learns boxes, or data with masks (polygons '
+                'in COCO or YOLO format), prepared by tools/prepare_data.py'
+            )
+
+
+def _steps(cfg: Config) -> Iterator[tuple[str, Mapping]]:
+    """Yield the steps of all pipelines, with the pipelines' keys."""
     for _, key, data in data_sets_of(cfg):
         for step in data.get('pipeline') or ():
-            if step.get('with_mask') or step.get('with_seg'):
-                raise ValueError(
-                    f'{key}.pipeline loads masks (with_mask, with_seg), and '
-                    f'the annotations below data_root={root!r} have boxes '
-                    'only. Take a detector that learns boxes, or data with '
-                    'masks (polygons in COCO or YOLO format), prepared by '
-                    'tools/prepare_data.py'
-                )
+            yield f'{key}.pipeline', step
 
 
 def _use_prepared(
@@ -195,39 +192,34 @@ def _use_prepared(
 ) -> None:
     if split == 'test' and 'test' not in prepared.splits:
         split = 'val'
-    kept = {key: data[key] for key in _KEPT if key in data}
-    is_detection = prepared.task == 'detection'
-    metainfo = data.get('metainfo')
-    root = data['data_root']
-    data.clear()
-    data.update(
-        type='CocoDataset' if is_detection else 'BaseSegDataset',
-        data_root=root,
-        ann_file=prepared.splits[split],
-        data_prefix=dict(img=prepared.image_folder)
-        if is_detection
-        else dict(
+    if not data.get('metainfo'):
+        data['metainfo'] = dict(classes=prepared.classes)
+    ann_file = prepared.splits[split]
+    if prepared.task == 'detection':
+        read_instead(
+            data,
+            type='CocoDataset',
+            ann_file=ann_file,
+            data_prefix=dict(img=prepared.image_folder),
+        )
+        return
+    read_instead(
+        data,
+        type='BaseSegDataset',
+        ann_file=ann_file,
+        data_prefix=dict(
             img_path=prepared.image_folder, seg_map_path=prepared.mask_folder
         ),
-        metainfo=metainfo or dict(classes=prepared.classes),
-        **kept,
+        img_suffix=prepared.image_suffix,
+        seg_map_suffix=prepared.mask_suffix,
+        reduce_zero_label=False,
     )
-    if not is_detection:
-        data.update(
-            img_suffix=prepared.image_suffix,
-            seg_map_suffix=prepared.mask_suffix,
-            reduce_zero_label=False,
-        )
-        for _, step in dicts(data.get('pipeline')):
-            if type_name(step) == 'LoadAnnotations':
-                step.pop('reduce_zero_label', None)
+    for _, step in dicts(data.get('pipeline')):
+        if type_name(step) == 'LoadAnnotations':
+            step.pop('reduce_zero_label', None)
 
 
-def _without_repetition(parts: Sequence[Mapping]) -> list[Mapping[str, Any]]:
-    """Leave the first of the data sets that have become the same."""
-    lists = [(part.get('data_root'), part.get('ann_file')) for part in parts]
-    return [
-        part
-        for index, part in enumerate(parts)
-        if None in lists[index] or lists[index] not in lists[:index]
-    ]
+def _files_of(data: Mapping) -> tuple[str, str] | None:
+    """Return what a data set reads; None where that is not known."""
+    files = data.get('data_root'), data.get('ann_file')
+    return None if None in files else files

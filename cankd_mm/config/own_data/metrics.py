@@ -1,17 +1,13 @@
 """The metric of a recipe goes with the data that it is given."""
 
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Mapping, MutableMapping
 
 from mmengine.config import Config
 
-from cankd_mm.config.own_data.places import (
-    data_sets_of,
-    metrics_of,
-    type_name,
-)
+from cankd_mm.config.own_data.places import data_sets_of, first_of_each
 from cankd_mm.datasets.prepared import PreparedData
+from cankd_mm.utils.config_walk import metrics, type_name
 
 # Metrics of mmdet and mmseg that read the annotations of one public data set.
 _OF_A_DATA_SET = {
@@ -42,29 +38,22 @@ def use_metrics(cfg: Config, prepared: PreparedData | None) -> None:
         data = kinds.get(split)
         if data is None:
             continue
-        for _, metric in metrics_of(cfg, split):
+        key = f'{split}_evaluator'
+        for _, metric in metrics(cfg.get(key), key):
             if type_name(metric) in _OF_A_DATA_SET:
                 _use(metric, data, prepared)
-        key = f'{split}_evaluator'
-        if isinstance(cfg[key], list | tuple):
-            cfg[key] = _without_repetition(cfg[key])
+        if isinstance(cfg.get(key), list | tuple):
+            cfg[key] = first_of_each(cfg[key], _kind_of)
     if prepared is None:
         _follow_best(cfg, 'coco/', 'pascal_voc/mAP')
     elif prepared.task == 'detection':
         _follow_best(cfg, 'pascal_voc/', 'coco/bbox_mAP')
 
 
-def _without_repetition(
-    metrics: Sequence[Mapping[str, Any]],
-) -> list[Mapping[str, Any]]:
-    """Leave the first of the metrics that have become the same."""
-    names = [type_name(metric) for metric in metrics]
-    return [
-        metric
-        for index, metric in enumerate(metrics)
-        if names[index] not in _OF_A_DATA_SET | {'IoUMetric'}
-        or names[index] not in names[:index]
-    ]
+def _kind_of(metric: Mapping) -> str | None:
+    """Return the name of a metric of which one is enough."""
+    name = type_name(metric)
+    return name if name in _OF_A_DATA_SET | {'IoUMetric'} else None
 
 
 def _use(

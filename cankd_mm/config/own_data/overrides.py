@@ -2,6 +2,7 @@
 
 from mmengine.config import Config
 
+from cankd_mm.config.own_data.ancestors import Ancestors
 from cankd_mm.config.own_data.class_names import name_classes
 from cankd_mm.config.own_data.data_root import move_data_sets
 from cankd_mm.config.own_data.image_scale import set_image_scale
@@ -10,7 +11,7 @@ from cankd_mm.config.own_data.layouts import (
     use_prepared_classes,
 )
 
-# A config of another library is its own affair.
+# Configs of other libraries are not changed.
 _SCOPES = (None, 'mmdet', 'mmengine', 'mmrazor', 'mmseg')
 
 
@@ -37,8 +38,9 @@ def apply_dataset_overrides(cfg: Config) -> None:
     """
     if cfg.get('default_scope') not in _SCOPES:
         return
-    move_data_sets(cfg)
-    use_prepared_classes(cfg)
-    name_classes(cfg)
+    ancestors = Ancestors(cfg)
+    move_data_sets(cfg, ancestors)
+    use_prepared_classes(cfg, ancestors)
+    name_classes(cfg, ancestors)
     adapt_to_layout(cfg)
-    set_image_scale(cfg)
+    set_image_scale(cfg, ancestors)

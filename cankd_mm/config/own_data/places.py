@@ -1,13 +1,34 @@
-"""Where a config speaks of data."""
+"""Finds the data sets of a config and their folders."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from pathlib import PurePath
 from typing import Any
 
-from cankd_mm.utils.config_walk import data_sets, dicts
+from cankd_mm.datasets.prepared import SPLITS
+from cankd_mm.utils.config_walk import data_sets
 
-SPLITS = ('train', 'val', 'test')
+# What a data set keeps when it reads other files.
+_KEPT = (
+    '_scope_',
+    'backend_args',
+    'data_root',
+    'filter_cfg',
+    'indices',
+    'lazy_init',
+    'max_refetch',
+    'metainfo',
+    'pipeline',
+    'return_classes',
+    'serialize_data',
+    'test_mode',
+)
 
 
 def data_sets_of(config: Mapping) -> Iterator[tuple[str, str, Mapping]]:
@@ -31,25 +52,36 @@ def data_roots(config: Mapping) -> list[str]:
     return [root for root in roots if isinstance(root, str)]
 
 
-def metrics_of(config: Mapping, split: str) -> Iterator[tuple[str, Mapping]]:
-    """Yield the metrics of an evaluator with their keys.
+def read_instead(data: MutableMapping, **files: Any) -> None:
+    """Let a data set read other files below its folder.
+
+    Its pipeline, its classes, and what else holds for any data set stay.
 
     Args:
-        config: A whole config.
-        split: 'val' or 'test'.
+        data: The data set's config; changed in place.
+        files: Its new ``type``, and where the files are.
     """
-    key = f'{split}_evaluator'
-    for found, part in dicts(config.get(key), key):
-        if 'type' in part:
-            yield found, part
+    kept = {key: data[key] for key in _KEPT if key in data}
+    data.clear()
+    data.update(kept, **files)
 
 
-def type_name(part: Any) -> str:
-    """Return the name of a dict's ``type``, without its scope."""
-    kind = part.get('type') if isinstance(part, Mapping) else None
-    if isinstance(kind, str):
-        return kind.rpartition('.')[2]
-    return getattr(kind, '__name__', '')
+def first_of_each(
+    parts: Iterable[Mapping], identity: Callable[[Mapping], Any]
+) -> list[Mapping]:
+    """Return parts without those that have become the same as an earlier one.
+
+    Args:
+        parts: Data sets, or metrics.
+        identity: What makes two of them the same; None for one that is kept.
+    """
+    seen, kept = [], []
+    for part in parts:
+        name = identity(part)
+        if name is None or name not in seen:
+            kept.append(part)
+            seen.append(name)
+    return kept
 
 
 def lies_in(path: str, folder: str) -> bool:

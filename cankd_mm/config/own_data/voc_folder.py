@@ -1,7 +1,9 @@
 """A folder in the layout of a single VOC data set, without a year above."""
 
-from collections.abc import Collection, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
+
+from cankd_mm.config.own_data.places import read_instead
 
 _LISTS = 'ImageSets/Main'
 
@@ -30,9 +32,7 @@ def use_split_lists(data: MutableMapping) -> None:
     data['data_prefix']['sub_data_root'] = ''
 
 
-def use_voc_folder(
-    data: MutableMapping, split: str, kept: Collection[str]
-) -> None:
+def use_voc_folder(data: MutableMapping, split: str) -> None:
     """Turn a data set of another format into a ``VOCDataset``.
 
     Nothing changes where the file that it reads is there.
@@ -40,25 +40,18 @@ def use_voc_folder(
     Args:
         data: The data set's config; changed in place.
         split: 'train', 'val' or 'test'.
-        kept: Keys of the config that hold for any data set.
     """
     root = data['data_root']
     if (Path(root) / data.get('ann_file', '')).is_file():
         return
     if split == 'test' and not _has_list(root, 'test'):
         split = 'val'
-    rest = {key: data[key] for key in kept if key in data}
-    metainfo = data.get('metainfo')
-    data.clear()
-    data.update(
+    read_instead(
+        data,
         type='VOCDataset',
-        data_root=root,
         ann_file=f'{_LISTS}/{split}.txt',
         data_prefix=dict(sub_data_root=''),
-        **rest,
     )
-    if metainfo:
-        data['metainfo'] = metainfo
 
 
 def _has_list(root: str, split: str) -> bool:

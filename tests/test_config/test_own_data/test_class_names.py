@@ -3,15 +3,10 @@
 import pytest
 
 from cankd_mm.utils.config_file import config_from_file
+from tests.test_config.test_own_data.children import child
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 CASCADE = 'mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py'
-
-
-def child(folder, base, *lines):
-    path = folder / 'child.py'
-    path.write_text('\n'.join([f'_base_ = {base!r}', *lines]))
-    return config_from_file(path, 'child')
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,12 @@ import pytest
 from mmengine.config import Config
 
 from cankd_mm.config.own_data import apply_dataset_overrides
-from cankd_mm.utils.config_file import config_from_file
 from tests.commands import ROOT
+from tests.test_config.test_own_data.children import child
 from tests.test_configs import zoo
 
 CONFIGS = ROOT / 'configs'
 BOXES = 'cankd/cankd_retinanet-r101_retinanet-r50_1x_own-boxes.py'
-
-
-def child(folder, base, *lines):
-    path = folder / 'child.py'
-    path.write_text('\n'.join([f'_base_ = {str(base)!r}', *lines]))
-    return config_from_file(path, 'child')
 
 
 def scales(cfg) -> list:

@@ -2,10 +2,12 @@
 
 import pytest
 
-from cankd_mm.config.own_data.places import data_sets_of, type_name
+from cankd_mm.config.own_data.places import data_sets_of
 from cankd_mm.datasets.prepared import PreparedData, description_file
 from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_walk import type_name
 from tests.commands import ROOT
+from tests.test_config.test_own_data.children import child
 
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 YOLOX = 'mmdet::yolox/yolox_tiny_8xb8-300e_coco.py'
@@ -17,11 +19,9 @@ CITYSCAPES = 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'
 CLASSES = ('cat', 'dog')
 
 
-def child(folder, base, root, *lines):
-    path = folder / 'child.py'
-    first = [f'_base_ = {base!r}', f'data_root = {str(root)!r}']
-    path.write_text('\n'.join([*first, *lines]))
-    return config_from_file(path, 'child')
+def placed(folder, base, root, *lines):
+    """What a config becomes that names a folder."""
+    return child(folder, base, f'data_root = {str(root)!r}', *lines)
 
 
 def described(root, **changes):
@@ -57,7 +57,7 @@ def by_split(cfg) -> dict:
 @pytest.mark.parametrize('base', [RETINANET, YOLOX, VOC])
 def test_detector_reads_a_prepared_folder(base, tmp_path):
     root = described(tmp_path / 'photos')
-    cfg = child(tmp_path, base, root)
+    cfg = placed(tmp_path, base, root)
     found = list(data_sets_of(cfg))
     assert len(found) == 3
     for split, _, data in found:
@@ -77,7 +77,7 @@ def test_detector_reads_a_prepared_folder(base, tmp_path):
 def test_test_split_of_a_prepared_folder_is_tested_on(tmp_path):
     splits = {s: f'prepared/{s}.json' for s in ('train', 'val', 'test')}
     root = described(tmp_path / 'photos', splits=splits)
-    cfg = child(tmp_path, RETINANET, root)
+    cfg = placed(tmp_path, RETINANET, root)
     assert cfg.test_dataloader.dataset.ann_file == 'prepared/test.json'
     assert cfg.test_evaluator.ann_file == str(root / 'prepared/test.json')
     assert cfg.val_evaluator.ann_file == str(root / 'prepared/val.json')
@@ -86,7 +86,7 @@ def test_test_split_of_a_prepared_folder_is_tested_on(tmp_path):
 @pytest.mark.parametrize('base', [PSPNET, VOC_AUG, CITYSCAPES])
 def test_segmentor_reads_a_prepared_folder(base, tmp_path):
     root = masks(tmp_path / 'photos')
-    cfg = child(tmp_path, base, root)
+    cfg = placed(tmp_path, base, root)
     found = list(data_sets_of(cfg))
     assert len(found) == 3
     for split, _, data in found:
@@ -125,19 +125,19 @@ def test_folder_that_does_not_fit_is_refused(
 ):
     root = make(tmp_path / 'photos')
     with pytest.raises(ValueError, match=message):
-        child(tmp_path, base, root, *lines)
+        placed(tmp_path, base, root, *lines)
 
 
 def test_masks_of_a_prepared_folder_are_learned(tmp_path):
     root = described(tmp_path / 'photos', has_masks=True)
-    cfg = child(tmp_path, MASKS, root)
+    cfg = placed(tmp_path, MASKS, root)
     assert cfg.model.roi_head.mask_head.num_classes == 2
     assert cfg.val_evaluator.metric == ['bbox', 'segm']
 
 
 def test_some_of_the_classes_can_be_chosen(tmp_path):
     root = described(tmp_path / 'photos')
-    cfg = child(tmp_path, RETINANET, root, "classes = ('dog',)")
+    cfg = placed(tmp_path, RETINANET, root, "classes = ('dog',)")
     assert cfg.model.bbox_head.num_classes == 1
     assert by_split(cfg)['train']['metainfo']['classes'] == ('dog',)
 
@@ -150,7 +150,7 @@ def test_detector_of_coco_reads_a_voc_folder(base, has_test, tmp_path):
     lists.mkdir(parents=True)
     for split in ('train', 'val', *(['test'] if has_test else [])):
         (lists / f'{split}.txt').touch()
-    cfg = child(tmp_path, base, root, f'classes = {CLASSES}')
+    cfg = placed(tmp_path, base, root, f'classes = {CLASSES}')
     found = by_split(cfg)
     assert {data['type'] for data in found.values()} == {'VOCDataset'}
     last = 'test' if has_test else 'val'
@@ -163,7 +163,7 @@ def test_detector_of_coco_reads_a_voc_folder(base, has_test, tmp_path):
 
 def test_best_checkpoint_follows_the_metric(tmp_path):
     root = described(tmp_path / 'photos')
-    cfg = child(
+    cfg = placed(
         tmp_path,
         VOC,
         root,
@@ -176,12 +176,12 @@ def test_damaged_description_is_named(tmp_path):
     root = described(tmp_path / 'photos')
     description_file(root).write_text('{}')
     with pytest.raises(ValueError, match='dataset.json does not describe'):
-        child(tmp_path, RETINANET, root)
+        placed(tmp_path, RETINANET, root)
 
 
 def test_classes_that_the_config_gives_its_data_sets_are_kept(tmp_path):
     root = described(tmp_path / 'photos')
-    cfg = child(
+    cfg = placed(
         tmp_path,
         RETINANET,
         root,
@@ -199,7 +199,7 @@ def test_classes_that_the_config_gives_its_data_sets_are_kept(tmp_path):
 def test_metrics_that_become_the_same_are_one(tmp_path):
     base = 'mmdet::cityscapes/mask-rcnn_r50_fpn_1x_cityscapes.py'
     root = described(tmp_path / 'photos', has_masks=True)
-    evaluators = child(tmp_path, base, root).val_evaluator
+    evaluators = placed(tmp_path, base, root).val_evaluator
     assert [type_name(metric) for metric in evaluators] == ['CocoMetric']
 
 
@@ -208,14 +208,14 @@ def test_names_in_a_file_are_compared_to_the_folder(tmp_path):
     (tmp_path / 'names.txt').write_text('dog\ncat\n')
     line = f'classes = {str(tmp_path / "names.txt")!r}'
     with pytest.raises(ValueError, match='Take classes out'):
-        child(tmp_path, PSPNET, root, line)
+        placed(tmp_path, PSPNET, root, line)
 
 
 def test_panoptic_recipe_is_refused(tmp_path):
     root = described(tmp_path / 'photos')
     base = 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
     with pytest.raises(ValueError, match='loads panoptic annotations'):
-        child(tmp_path, base, root)
+        placed(tmp_path, base, root)
 
 
 def test_recipe_whose_classes_are_in_a_file_of_its_data_follows(tmp_path):

@@ -8,6 +8,7 @@ from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.distillation_config import plain_student_config
 from cankd_mm.utils.model_config import model_config_from_file
 from tests.commands import ROOT
+from tests.test_config.test_own_data.children import child
 from tests.test_configs import zoo
 
 CONFIGS = ROOT / 'configs'
@@ -16,13 +17,6 @@ COCO_PAIR = 'cankd/cankd_retinanet-r101_retinanet-r50_2x_coco.py'
 CSKD_PAIR = 'cskd/cskd_retinanet-r101_retinanet-swin-t_1x_voc0712.py'
 SEGMENTATION = 'baselines/pspnet-r18_80k_coco-stuff164k.py'
 CLASSES = ('RBC', 'WBC', 'Platelets')
-
-
-def child(folder, base, *lines: str) -> Config:
-    """What a config of these lines becomes."""
-    path = folder / 'child.py'
-    path.write_text('\n'.join([f'_base_ = {str(CONFIGS / base)!r}', *lines]))
-    return config_from_file(path, 'child')
 
 
 def followed(cfg: Config) -> Config:
@@ -65,7 +59,7 @@ def test_two_lines_name_another_voc_folder(tmp_path):
     root = voc_folder(tmp_path / 'cells', 'trainval', 'test')
     cfg = child(
         tmp_path,
-        VOC_PAIR,
+        CONFIGS / VOC_PAIR,
         f'data_root = {str(root)!r}',
         f'classes = {CLASSES}',
     )
@@ -105,7 +99,7 @@ def test_folder_without_a_test_split_is_tested_on_val(tmp_path):
     root = voc_folder(tmp_path / 'cells', 'train', 'val')
     cfg = child(
         tmp_path,
-        VOC_PAIR,
+        CONFIGS / VOC_PAIR,
         f'data_root = {str(root)!r}',
         f'classes = {CLASSES}',
     )
@@ -118,7 +112,7 @@ def test_split_that_is_set_already_is_kept(tmp_path):
     root = voc_folder(tmp_path / 'cells', 'train', 'val')
     cfg = child(
         tmp_path,
-        VOC_PAIR,
+        CONFIGS / VOC_PAIR,
         f'data_root = {str(root)!r}',
         "val_dataloader = dict(dataset=dict(ann_file='x/train.txt'))",
     )
@@ -149,7 +143,7 @@ def test_path_of_an_evaluator_follows_only_its_folder(path, expected):
 
 
 def test_devkit_that_lies_elsewhere_keeps_its_years(tmp_path):
-    cfg = child(tmp_path, VOC_PAIR, f'data_root = {str(tmp_path)!r}')
+    cfg = child(tmp_path, CONFIGS / VOC_PAIR, f'data_root = {str(tmp_path)!r}')
     first, second = cfg.train_dataloader.dataset.dataset.datasets
     assert first.data_root == second.data_root == str(tmp_path)
     assert second.ann_file == 'VOC2012/ImageSets/Main/trainval.txt'
@@ -161,7 +155,10 @@ def test_annotations_of_the_evaluator_follow_and_a_coco_teacher_stays(
     tmp_path,
 ):
     cfg = child(
-        tmp_path, COCO_PAIR, "data_root = 'data/cells'", f'classes = {CLASSES}'
+        tmp_path,
+        CONFIGS / COCO_PAIR,
+        "data_root = 'data/cells'",
+        f'classes = {CLASSES}',
     )
     assert cfg.val_evaluator.ann_file == (
         'data/cells/annotations/instances_val2017.json'
@@ -172,7 +169,7 @@ def test_annotations_of_the_evaluator_follow_and_a_coco_teacher_stays(
 
 
 def test_distiller_follows_too(tmp_path):
-    cfg = child(tmp_path, CSKD_PAIR, f'classes = {CLASSES}')
+    cfg = child(tmp_path, CONFIGS / CSKD_PAIR, f'classes = {CLASSES}')
     assert class_counts(cfg.model.distiller) == {3}
 
 
@@ -186,7 +183,10 @@ def test_command_line_says_the_same():
 
 def test_child_of_the_two_lines_has_them_too(tmp_path):
     child(
-        tmp_path, COCO_PAIR, "data_root = 'data/cells'", f'classes = {CLASSES}'
+        tmp_path,
+        CONFIGS / COCO_PAIR,
+        "data_root = 'data/cells'",
+        f'classes = {CLASSES}',
     )
     grandchild = tmp_path / 'grandchild.py'
     grandchild.write_text(
@@ -201,14 +201,14 @@ def test_child_of_the_two_lines_has_them_too(tmp_path):
 def test_path_that_is_written_at_the_data_set_is_left(tmp_path):
     cfg = child(
         tmp_path,
-        COCO_PAIR,
+        CONFIGS / COCO_PAIR,
         "train_dataloader = dict(dataset=dict(data_root='mine/'))",
     )
     assert cfg.train_dataloader.dataset.data_root == 'mine/'
 
 
 def test_labels_of_a_segmentation_set_are_used_as_they_are(tmp_path):
-    cfg = child(tmp_path, SEGMENTATION, f'classes = {CLASSES}')
+    cfg = child(tmp_path, CONFIGS / SEGMENTATION, f'classes = {CLASSES}')
     for data in data_sets(cfg):
         assert data.type == 'BaseSegDataset'
         assert data.seg_map_suffix == '_labelTrainIds.png'
@@ -230,4 +230,4 @@ def test_labels_of_a_segmentation_set_are_used_as_they_are(tmp_path):
 )
 def test_names_that_disagree_are_refused(tmp_path, lines, message):
     with pytest.raises(ValueError, match=message):
-        child(tmp_path, COCO_PAIR, *lines)
+        child(tmp_path, CONFIGS / COCO_PAIR, *lines)

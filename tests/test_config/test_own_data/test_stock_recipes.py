@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from cankd_mm.config.class_heads import class_counts
-from cankd_mm.config.own_data.places import data_sets_of, metrics_of
+from cankd_mm.config.own_data.places import data_sets_of
 from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_walk import metrics
+from tests.test_config.test_own_data.children import child
 
 CLASSES = ('cat', 'dog', 'bird')
 #: A file below `configs` that is no recipe.
@@ -35,12 +37,6 @@ def recipes() -> list[str]:
 RECIPES = recipes()
 
 
-def child(folder, base, *lines):
-    path = folder / 'child.py'
-    path.write_text('\n'.join([f'_base_ = {base!r}', *lines]))
-    return config_from_file(path, 'child')
-
-
 def test_there_are_recipes_of_many_families():
     assert len(RECIPES) > 130
 
@@ -64,9 +60,10 @@ def test_two_lines_reach_all_data_sets_metrics_and_heads(recipe, tmp_path):
         assert data['data_root'] == 'mine/', key
         assert tuple(data['metainfo']['classes']) == CLASSES, key
     for split in ('val', 'test'):
-        for key, metric in metrics_of(cfg, split):
-            for name in ('ann_file', 'seg_prefix'):
-                assert metric.get(name, 'mine/').startswith('mine/'), key
+        name = f'{split}_evaluator'
+        for key, metric in metrics(cfg.get(name), name):
+            for path in ('ann_file', 'seg_prefix'):
+                assert metric.get(path, 'mine/').startswith('mine/'), key
     if found:
         assert set(class_counts(cfg.get('model', {})).values()) <= {3}
 

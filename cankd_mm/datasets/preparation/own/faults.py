@@ -62,10 +62,6 @@ class Faults:
         for kind, names in other._names.items():
             self.extend(kind, names)
 
-    def names(self, kind: Kind) -> list[str]:
-        """Return what was added of a kind."""
-        return list(self._names.get(kind, ()))
-
     def write_to(self, report: Report) -> None:
         """Add a remark for each kind, first what is left out.
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from cankd_mm.datasets.preparation.own.faults import CannotPrepareError
 from cankd_mm.datasets.preparation.own.label_values import IGNORED, Labels
-from cankd_mm.datasets.preparation.own.scan import Contents
+from cankd_mm.datasets.preparation.own.scan import Contents, nearest_first
 from cankd_mm.datasets.preparation.own.text import decode_text
 
 _FILES = (
@@ -33,12 +33,10 @@ def find_name_file(contents: Contents) -> str:
     Args:
         contents: The files of the data.
     """
-    found = [
-        name
-        for name in contents.of('.txt', '.csv', '.names')
-        if PurePosixPath(name).name.lower() in _NAME_FILES
-    ]
-    return min(found, key=lambda name: (name.count('/'), name), default='')
+    for name in nearest_first(contents.of('.txt', '.csv', '.names')):
+        if PurePosixPath(name).name.lower() in _NAME_FILES:
+            return name
+    return ''
 
 
 def read_names_and_colors(

@@ -1,9 +1,10 @@
 """What the readers of all label formats return."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cankd_mm.datasets.preparation.own.faults import Kind
+from cankd_mm.datasets.preparation.own.faults import Faults, Kind
 
 BROKEN_FILE = Kind(
     'label file',
@@ -82,3 +83,18 @@ class LabelFiles:
     reported: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def images_of_broken(
+    matched: Mapping[str, str], broken: Mapping[str, str], faults: Faults
+) -> set[str]:
+    """Return the images whose label files cannot be read.
+
+    Args:
+        matched: The label file of each image.
+        broken: Why a label file cannot be read, by its name.
+        faults: Where these label files are added.
+    """
+    found = {image: n for image, n in matched.items() if n in broken}
+    faults.extend(BROKEN_FILE, (f'{n} ({broken[n]})' for n in found.values()))
+    return set(found)

@@ -47,7 +47,7 @@ class Label:
 
     Attributes:
         name: The file, relative to the data.
-        image: What it says its image is called; '' for nothing.
+        image: Name of its image as the label file has it; '' for none.
         stem: The stem of its image; '' for that of the file.
     """
 

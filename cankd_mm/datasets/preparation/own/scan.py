@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -54,6 +54,11 @@ class Contents:
         return sorted(
             name for suffix in suffixes for name in self.others.get(suffix, ())
         )
+
+
+def nearest_first(names: Iterable[str]) -> list[str]:
+    """Sort files by how far below the root they are, then by name."""
+    return sorted(names, key=lambda name: (name.count('/'), name))
 
 
 def scan(root: Path, faults: Faults) -> Contents:

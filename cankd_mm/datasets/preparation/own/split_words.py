@@ -3,7 +3,6 @@
 import re
 from pathlib import PurePosixPath
 
-SPLITS = ('train', 'val', 'test')
 _SPLIT_OF_WORD = dict(
     train='train',
     training='train',

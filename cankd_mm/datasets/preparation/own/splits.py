@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from cankd_mm.datasets.preparation.own.faults import Faults, Kind, counted
-from cankd_mm.datasets.preparation.own.split_words import SPLITS, split_of
+from cankd_mm.datasets.preparation.own.split_words import split_of
 from cankd_mm.datasets.preparation.report import Report, some
+from cankd_mm.datasets.prepared import SPLITS
 
 IN_NO_SPLIT = Kind(
     'image',

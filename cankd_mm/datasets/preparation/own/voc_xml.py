@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cankd_mm.datasets.preparation.own.faults import Faults, counted
 from cankd_mm.datasets.preparation.own.labels import (
-    BROKEN_FILE,
     BROKEN_OBJECT,
     ImageLabels,
     LabeledObject,
     LabelFiles,
+    images_of_broken,
 )
 from cankd_mm.datasets.preparation.own.match import (
     ImageIndex,
@@ -69,18 +69,14 @@ def read_voc(
         for image, name in matched.items()
         if name in roots
     }
-    faults.extend(
-        BROKEN_FILE,
-        (f'{n} ({broken[n]})' for n in matched.values() if n in broken),
-    )
+    unread = images_of_broken(matched, broken, faults)
     kinds = {item.kind for found in labels.values() for item in found.objects}
     return LabelFiles(
         title='Pascal VOC xml',
         labels=labels,
         classes=sorted(kinds),
         found_by=counted(len(roots), 'xml file') + ' with <annotation>',
-        reported=doubles
-        | {image for image, name in matched.items() if name in broken},
+        reported=doubles | unread,
     )
 
 

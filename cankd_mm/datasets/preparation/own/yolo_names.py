@@ -9,7 +9,7 @@ import yaml
 
 from cankd_mm.datasets.preparation.own.faults import Faults, Kind
 from cankd_mm.datasets.preparation.own.match import ImageIndex
-from cankd_mm.datasets.preparation.own.scan import Contents
+from cankd_mm.datasets.preparation.own.scan import Contents, nearest_first
 from cankd_mm.datasets.preparation.own.split_lists import (
     LISTED_WITHOUT_IMAGE,
     read_image_list,
@@ -78,7 +78,7 @@ def read_names(
         the root of the data.
     """
     found = None
-    for name in _nearest_first(contents.of('.yaml', '.yml')):
+    for name in nearest_first(contents.of('.yaml', '.yml')):
         content = _load(contents, name, faults)
         classes = _class_names(content.get('names'))
         if found and classes:
@@ -90,7 +90,7 @@ def read_names(
             found.columns = _pose_columns(content)
         elif 'names' in content:
             faults.add(BROKEN_NAMES, f'{name} (names)')
-    for name in _nearest_first(n for n in _all(contents) if is_name_file(n)):
+    for name in nearest_first(n for n in _all(contents) if is_name_file(n)):
         try:
             lines = [n for n in read_lines(contents.root / name) if n]
         except OSError as error:
@@ -105,10 +105,6 @@ def read_names(
 
 def _all(contents: Contents) -> list[str]:
     return [name for names in contents.others.values() for name in names]
-
-
-def _nearest_first(names: Any) -> list[str]:
-    return sorted(names, key=lambda name: (name.count('/'), name))
 
 
 def _load(contents: Contents, name: str, faults: Faults) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import math
 
 from cankd_mm.datasets.preparation.own.faults import Faults, Kind, counted
 from cankd_mm.datasets.preparation.own.labels import (
-    BROKEN_FILE,
     ImageLabels,
     LabeledObject,
     LabelFiles,
+    images_of_broken,
 )
 from cankd_mm.datasets.preparation.own.match import (
     ImageIndex,
@@ -82,10 +82,7 @@ def read_yolo(
         for image, name in matched.items()
         if name in lines
     }
-    own.extend(
-        BROKEN_FILE,
-        (f'{n} ({broken[n]})' for n in matched.values() if n in broken),
-    )
+    unread = images_of_broken(matched, broken, own)
     # Without labels the faults would be those of other people's texts.
     if any(item.objects for item in labels.values()):
         faults.update(own)
@@ -100,8 +97,7 @@ def read_yolo(
         + (f'; classes: {names.source}' if names.source else ''),
         splits=names.splits,
         splits_from=names.source,
-        reported=doubles
-        | {image for image, name in matched.items() if name in broken},
+        reported=doubles | unread,
         notes=[] if names.source or not labels else [_HOW_TO_NAME],
         problems=[
             (
