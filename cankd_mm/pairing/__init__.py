@@ -1,0 +1,1 @@
+"""Pairs a teacher with a student: features, matches, config, weight."""

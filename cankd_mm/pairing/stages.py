@@ -1,0 +1,112 @@
+"""Finds where the stages of a backbone begin.
+
+Nothing is guessed from names. Autograd tells which of the modules that a
+backbone calls a stage depends on; what the next stage depends on in addition
+begins it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cankd_mm.algorithms.nested_tensors import tensors_in
+from cankd_mm.config_checks.quiet import quiet
+from cankd_mm.pairing.features import (
+    Level,
+    ModelFeatures,
+    image,
+    set_mode,
+)
+from cankd_mm.utils.random_state import preserved_random_state
+
+
+def first_modules(model: ModelFeatures, stages: Sequence[Level]) -> list[str]:
+    """Return the module that begins each stage but the first.
+
+    Args:
+        model: The student; it runs once more.
+        stages: Levels of ``backbone`` that a gradient reaches, in order.
+
+    Returns:
+        Names for ``truncations`` of ``LocalModuleDistill``. A stage without
+        modules of its own is left out.
+    """
+    backbone = model.model.backbone
+    calls = _DirectCalls(backbone)
+    set_mode(model.model, training=True)
+    device = next(backbone.parameters()).device
+    with quiet(), preserved_random_state(devices=[]), calls:
+        outputs = backbone(image(model.model, model.size, device))
+    if isinstance(outputs, Tensor):
+        outputs = [outputs]
+    needed = [calls.needed_by(outputs[stage.index or 0]) for stage in stages]
+    names = []
+    for stage, following in zip(needed, needed[1:], strict=False):
+        shared = stage & following
+        # Only the norm of an output may be a stage's own.
+        is_earlier = all(
+            call > max(shared, default=0) for call in stage - following
+        )
+        if shared and is_earlier and following - stage:
+            name = calls.names[min(following - stage)]
+            if calls.names.count(name) == 1:
+                names.append(f'backbone.{name}')
+    return list(dict.fromkeys(names))
+
+
+class _DirectCalls:
+    """Follows the modules that a module calls itself, in their order.
+
+    Args:
+        module: The one that calls.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.names: list[str] = []
+        self._nodes: dict[torch.autograd.graph.Node, int] = {}
+        self._depth = 0
+
+    def __enter__(self) -> '_DirectCalls':
+        self._handles = []
+        for name, module in self.module.named_modules():
+            if name:
+                self._handles += [
+                    module.register_forward_pre_hook(self._enter),
+                    module.register_forward_hook(self._leave(name)),
+                ]
+        return self
+
+    def __exit__(self, *_) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def needed_by(self, tensor: Tensor) -> set[int]:
+        """Return which of the calls a tensor depends on, by number."""
+        seen, pending, found = set(), [tensor.grad_fn], set()
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if node in self._nodes:
+                found.add(self._nodes[node])
+            pending += [following for following, _ in node.next_functions]
+        return found
+
+    def _enter(self, *_) -> None:
+        self._depth += 1
+
+    def _leave(self, name: str):
+        def leave(module, inputs, output) -> None:
+            self._depth -= 1
+            if self._depth:
+                return
+            number = len(self.names)
+            self.names.append(name)
+            for tensor in tensors_in(output):
+                if tensor.grad_fn is not None:
+                    self._nodes.setdefault(tensor.grad_fn, number)
+
+        return leave
