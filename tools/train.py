@@ -3,7 +3,11 @@
     python tools/train.py configs/digits/cankd_retinanet.py
 
 Any config of MMDetection, MMSegmentation or MMRazor's distillation runs, too:
-a file, or ``package::path`` for one that an installed package carries.
+a file, or ``package::path`` for one that an installed package carries. With
+--distill-from a plain config is distilled: the pair's config is made as
+tools/make_config.py does, and is left in the work dir.
+
+    python tools/train.py STUDENT --distill-from TEACHER --method cankd
 """
 
 import argparse
@@ -12,6 +16,8 @@ import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.engine.runner.resume import NEWEST
 from cankd_mm.engine.runner.work_dir import hold_work_dir
 from cankd_mm.engine.training import TrainingOptions, training_runner
+from cankd_mm.pairing.methods import METHODS
+from cankd_mm.pairing.on_the_fly import use_made_config
 from cankd_mm.utils.command_line import add_shared_arguments, read_config
 from cankd_mm.utils.process_group import leave_process_group
 
@@ -52,6 +58,22 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='train in this work dir even if another training holds it',
     )
+    parser.add_argument(
+        '--distill-from',
+        metavar='TEACHER',
+        help="the teacher's config, for a config without a teacher",
+    )
+    parser.add_argument(
+        '--method',
+        choices=list(METHODS),
+        help='how --distill-from distills',
+    )
+    parser.add_argument(
+        '--at',
+        metavar='PLACE',
+        help='where --distill-from compares features, as in '
+        'tools/make_config.py',
+    )
     parser.add_argument('--teacher-ckpt', help="the teacher's weights")
     parser.add_argument(
         '--student-ckpt', help='weights that the student starts from'
@@ -68,12 +90,19 @@ def parse_args() -> argparse.Namespace:
         help='train without looking for faults in the config '
         '(tools/check_config.py) and in the training data',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.distill_from and not args.method:
+        parser.error(f'--distill-from needs --method: {", ".join(METHODS)}')
+    if (args.method or args.at) and not args.distill_from:
+        parser.error('--method and --at need --distill-from TEACHER')
+    return args
 
 
 def main() -> None:
     """Trains."""
     args = parse_args()
+    if args.distill_from:
+        use_made_config(args)
     options = TrainingOptions(
         amp=args.amp,
         amp_dtype=args.amp_dtype,

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 import torch
 from mmengine.logging import print_log
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from cankd_mm.algorithms.distill_losses import compute_loss, raw_record
 from cankd_mm.algorithms.nested_tensors import tensors_in
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.truncation import Truncation
+
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass
@@ -136,6 +139,7 @@ def _assign_losses(
     """
     *cut_modules, last = modules
     cut = set().union(*(m.parameters for m in cut_modules))
+    norms = _norm_parameters(model)
     reached: set[str] = set()
     owners: set[int] = set()
     for name, arguments in model.distiller.loss_forward_mappings.items():
@@ -153,7 +157,7 @@ def _assign_losses(
             home.early_losses.append(name)
             home.trained |= trained
         footprints = [ours]
-        if not any(ours <= m.parameters for m in cut_modules):
+        if not any(ours - norms <= m.parameters for m in cut_modules):
             # One loss for several modules: each has a record of its own.
             footprints = [
                 _reach([tensor], model)
@@ -164,10 +168,21 @@ def _assign_losses(
             index
             for index, module in enumerate(cut_modules)
             for footprint in footprints
-            if footprint and footprint <= module.parameters
+            if footprint & module.parameters
+            # A stage may norm its output, and not what it passes on (Swin).
+            and footprint - norms <= module.parameters
         )
     for index, module in enumerate(cut_modules):
         _check_trained(module, index in owners, reached)
+
+
+def _norm_parameters(model: nn.Module) -> set[str]:
+    return {
+        f'{name}.{key}'
+        for name, module in model.named_modules()
+        if isinstance(module, _NORMS)
+        for key, _ in module.named_parameters(recurse=False)
+    }
 
 
 def _check_trained(

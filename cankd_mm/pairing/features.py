@@ -37,7 +37,8 @@ class Level:
             module returns a tensor.
         shape: (1, C, H, W) of a map, (1, N, C) of tokens.
         image: Height and width of the image.
-        has_gradient: Whether a loss on it reaches a parameter.
+        has_gradient: Whether a loss on it reaches a parameter; None for a
+            teacher, which has no gradients.
         aliases: Modules inside ``source`` that return the very same tensor,
             the outermost first.
     """
@@ -46,18 +47,22 @@ class Level:
     index: int | None
     shape: tuple[int, ...]
     image: tuple[int, int]
-    has_gradient: bool
+    has_gradient: bool | None
     aliases: tuple[str, ...] = ()
 
     @property
     def is_map(self) -> bool:
-        """Whether it has rows and columns."""
-        return len(self.shape) == 4 and min(self.shape) > 0
+        """Whether it has rows and columns, and is one for the image.
+
+        Features of regions of an image are no map of it.
+        """
+        is_one = self.shape[0] == 1 and min(self.shape) > 0
+        return len(self.shape) == 4 and is_one
 
     @property
     def channels(self) -> int:
         """Channels of a map, or of each token."""
-        return self.shape[1] if self.is_map else self.shape[-1]
+        return self.shape[1] if len(self.shape) == 4 else self.shape[-1]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -79,14 +84,15 @@ class Feature:
         kind: Name of its class.
         levels: The tensors that its first call returns.
         calls: How often it is called for one image.
-        is_sequence: Whether it returns a tuple or a list.
+        length: How many items the tuple or list has that it returns; 1 of a
+            tensor.
     """
 
     source: str
     kind: str
     levels: tuple[Level, ...]
     calls: int
-    is_sequence: bool
+    length: int
 
     @property
     def maps(self) -> tuple[Level, ...]:
@@ -120,6 +126,7 @@ def student_features(
     config: Mapping[str, Any],
     scope: str,
     size: tuple[int, int] | None = None,
+    whole: bool = False,
 ) -> ModelFeatures:
     """Run a student as training records it: with gradients, in training mode.
 
@@ -133,11 +140,13 @@ def student_features(
         scope: The registry scope of its types.
         size: Height and width of the image; None for those that the recipe
             pads images to, or 512x512.
+        whole: Run the model with random weights where it cannot run to its
+            end without.
 
     Raises:
         ValueError: The model cannot be built.
     """
-    found = _features(config, scope, size, training=True)
+    found = _features(config, scope, size, whole, training=True)
     evaluated = _without_values(config, scope, size, training=False)
     if evaluated is None:
         return found
@@ -152,6 +161,7 @@ def teacher_features(
     config: Mapping[str, Any],
     scope: str,
     size: tuple[int, int] | None = None,
+    whole: bool = False,
 ) -> ModelFeatures:
     """Run a model as a teacher runs: in evaluation mode.
 
@@ -159,11 +169,12 @@ def teacher_features(
         config: As for :func:`student_features`.
         scope: As for :func:`student_features`.
         size: As for :func:`student_features`.
+        whole: As for :func:`student_features`.
 
     Raises:
         ValueError: The model cannot be built.
     """
-    return _features(config, scope, size, training=False)
+    return _features(config, scope, size, whole, training=False)
 
 
 def image_size(model: nn.Module) -> tuple[int, int]:
@@ -174,11 +185,11 @@ def image_size(model: nn.Module) -> tuple[int, int]:
     return DEFAULT_SIZE
 
 
-def _features(config, scope, size, training: bool) -> ModelFeatures:
+def _features(config, scope, size, whole, training) -> ModelFeatures:
     """Run without values where that is possible, else with random weights."""
     found = _without_values(config, scope, size, training)
     if found is not None:
-        if not found.failure or _has_shown_places(found):
+        if not found.failure or (_has_shown_places(found) and not whole):
             return found
         count = sum(p.numel() for p in found.model.parameters())
         if count > _MOST_PARAMETERS:
@@ -248,7 +259,9 @@ def _run(
             run_forward(model, image(model, size, device), training)
         except Exception as error:  # a model may fail in any way
             failure = f'{type(error).__name__}: {error}'
-    return ModelFeatures(model, size, recorder.features(size), failure)
+    return ModelFeatures(
+        model, size, recorder.features(size, training), failure
+    )
 
 
 def set_mode(model: nn.Module, training: bool) -> None:
@@ -318,7 +331,9 @@ class _Recorder:
 
         return record
 
-    def features(self, size: tuple[int, int]) -> dict[str, Feature]:
+    def features(
+        self, size: tuple[int, int], gradients: bool
+    ) -> dict[str, Feature]:
         """Return what was recorded; tensors are alive until here."""
         returned: dict[int, list[str]] = {}
         for name, output in self.outputs.items():
@@ -333,7 +348,7 @@ class _Recorder:
                     index=index if is_sequence else None,
                     shape=tuple(tensor.shape),
                     image=size,
-                    has_gradient=tensor.requires_grad,
+                    has_gradient=tensor.requires_grad if gradients else None,
                     aliases=_inside(name, returned.get(id(tensor), ())),
                 )
                 for index, tensor in enumerate(
@@ -346,7 +361,7 @@ class _Recorder:
                 type(self.modules[name]).__name__,
                 levels,
                 self.calls[name],
-                is_sequence,
+                len(output) if is_sequence else 1,
             )
         return features
 

@@ -8,16 +8,17 @@ from typing import Any
 from mmengine.config import Config
 
 from cankd_mm.config.class_heads import class_counts
+from cankd_mm.pairing.draft import Draft
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.features import student_features, teacher_features
 from cankd_mm.pairing.methods import METHODS
 from cankd_mm.pairing.published_weights import published_weights
+from cankd_mm.pairing.read_models import ReadModel, plain_model, read_models
 from cankd_mm.pairing.two_models import TwoModels
 from cankd_mm.pairing.write import Recipe, base_path, config_text
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.config_path import resolve_path
 from cankd_mm.utils.config_walk import dicts
-from cankd_mm.utils.model_config import model_config_from_file
 
 # What FrozenTeacherDistill tries without being told.
 _DRY_RUN_SIZE = (256, 256)
@@ -29,7 +30,7 @@ class PairRequest:
 
     Attributes:
         student: The student's config: a file, or ``package::path``.
-        teacher: The teacher's, likewise.
+        teacher: The teacher's, likewise; of a distillation its student.
         method: 'cankd', 'tat', 'lakd' or 'cskd'.
         teacher_ckpt: The teacher's weights; None for those that the metafile
             of the teacher's config lists.
@@ -59,15 +60,20 @@ class Pair:
 
     Attributes:
         text: The config file's.
-        summary: What is compared, in a line.
-        notes: What a user should know.
+        draft: What the method has chosen.
+        models: The two models.
         teacher_ckpt: The teacher's weights that it names, None without.
     """
 
     text: str
-    summary: str
-    notes: list[str]
+    draft: Draft
+    models: TwoModels
     teacher_ckpt: str | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know."""
+        return self.draft.notes
 
 
 def make_pair(request: PairRequest) -> Pair:
@@ -82,40 +88,70 @@ def make_pair(request: PairRequest) -> Pair:
         PairingError: The method makes no sense for the pair, or nothing of
             the two models matches. The message has the reason.
         FileNotFoundError: There is no such config.
-        ValueError: A config has no model, or the model cannot be built.
+        ValueError: A config has no model.
     """
     if request.method not in METHODS:
         raise PairingError(
             f'method {request.method!r}: expected one of {", ".join(METHODS)}'
         )
     cfg = read_student(request)
-    scope = cfg.get('default_scope') or 'mmengine'
-    student = model_of(cfg)
-    teacher, teacher_scope = model_config_from_file(
-        dict(cfg_path=request.teacher), 'teacher'
-    )
-    fixed = request.size or fixed_size(cfg)
-    models = TwoModels(
-        _looked_at('student', student_features, student, scope, fixed),
-        _looked_at('teacher', teacher_features, teacher, teacher_scope, fixed),
-        is_segmentor=scope == 'mmseg',
-        classes=(class_count(student), class_count(teacher)),
-        at=request.at,
-    )
+    student = plain_model(cfg, request.student)
+    teacher = read_models(request.teacher)[0]
+    models = look_at(student, teacher, request.size, request.at)
     draft = METHODS[request.method](models)
-    if draft.dry_run_size is None and fixed and fixed != _DRY_RUN_SIZE:
-        draft.dry_run_size = fixed
+    size = models.student.size
+    if draft.dry_run_size is None and student.size and size != _DRY_RUN_SIZE:
+        draft.dry_run_size = size
     recipe = Recipe(
         student=base_path(request.student, request.folder),
         teacher=request.teacher,
         teacher_ckpt=request.teacher_ckpt
         or published_weights(request.teacher),
         imports=(cfg.get('custom_imports') or {}).get('imports') or (),
+        has_hooks='distillation_hooks' in cfg,
         data_root=request.data_root,
         classes=request.classes,
     )
     text = config_text(recipe, request.method, draft)
-    return Pair(text, draft.summary, draft.notes, recipe.teacher_ckpt)
+    return Pair(text, draft, models, recipe.teacher_ckpt)
+
+
+def look_at(
+    student: ReadModel,
+    teacher: ReadModel,
+    size: tuple[int, int] | None = None,
+    at: str | None = None,
+    whole: bool = False,
+) -> TwoModels:
+    """Run both models of a pair once, on images of one size.
+
+    Args:
+        student: The student.
+        teacher: The teacher.
+        size: Height and width of the image, None for the recipe's own.
+        at: As in :class:`PairRequest`.
+        whole: As in :func:`~cankd_mm.pairing.features.student_features`.
+
+    Raises:
+        PairingError: A model cannot be built.
+    """
+    size = size or student.size
+    found = {}
+    for role, model, look in (
+        ('student', student, student_features),
+        ('teacher', teacher, teacher_features),
+    ):
+        try:
+            found[role] = look(model.config, model.scope, size, whole)
+        except ValueError as error:
+            raise PairingError(f'the {role}: {error}') from error
+        size = found[role].size
+    return TwoModels(
+        **found,
+        is_segmentor=student.scope == 'mmseg',
+        classes=(class_count(student.config), class_count(teacher.config)),
+        at=at,
+    )
 
 
 def read_student(request: PairRequest) -> Config:
@@ -142,52 +178,12 @@ def read_student(request: PairRequest) -> Config:
     if request.classes is not None:
         options['classes'] = request.classes
     cfg = config_from_file(request.student, 'student', options)
-    if 'model' not in cfg:
-        raise PairingError(
-            f'{request.student} defines no `model`. Name the config of a '
-            'whole detector or segmentor'
-        )
-    if 'architecture' in cfg.model:
+    if 'architecture' in (cfg.get('model') or {}):
         raise PairingError(
             f'{request.student} is a distillation already. Name the config of '
             'the student by itself'
         )
     return cfg
-
-
-def model_of(cfg: Config) -> Mapping[str, Any]:
-    """Return the model of a whole config, with its data preprocessor.
-
-    Args:
-        cfg: A plain config.
-    """
-    model = dict(cfg.model)
-    if 'data_preprocessor' in cfg:
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    return model
-
-
-def fixed_size(cfg: Config) -> tuple[int, int] | None:
-    """Return the one size that a recipe brings all its images to, if any.
-
-    Args:
-        cfg: A plain config.
-
-    Returns:
-        Height and width.
-    """
-    size = (model_of(cfg).get('data_preprocessor') or {}).get('size')
-    if isinstance(size, list | tuple) and len(size) == 2:
-        return tuple(size)
-    for _, step in dicts(cfg.get('train_dataloader') or {}):
-        scale = step.get('scale')
-        if (
-            step.get('type') == 'Resize'
-            and step.get('keep_ratio') is False
-            and isinstance(scale, list | tuple)
-        ):
-            return tuple(scale)[::-1]
-    return None
 
 
 def class_count(model: Mapping[str, Any]) -> int | None:
@@ -197,10 +193,10 @@ def class_count(model: Mapping[str, Any]) -> int | None:
         model: A detector's or segmentor's config.
 
     Returns:
-        None where they do not agree, or say nothing.
+        None where they do not agree, or have no number.
     """
     counts = set(class_counts(model).values())
-    if not counts:  # a head of one class counts nothing
+    if not counts:  # a head of one class
         counts = {
             head['num_classes']
             for key, head in dicts(model)
@@ -208,10 +204,3 @@ def class_count(model: Mapping[str, Any]) -> int | None:
             and head.get('num_classes')
         }
     return counts.pop() if len(counts) == 1 else None
-
-
-def _looked_at(role, look, model, scope, size):
-    try:
-        return look(model, scope, size)
-    except ValueError as error:
-        raise PairingError(f'the {role}: {error}') from error

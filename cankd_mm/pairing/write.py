@@ -24,6 +24,7 @@ class Recipe:
         teacher: The teacher's, as ``cfg_path`` names it.
         teacher_ckpt: The teacher's weights.
         imports: ``custom_imports.imports`` of the student's config.
+        has_hooks: Whether the student's config has ``distillation_hooks``.
         data_root: Where the data are, None for the recipe's.
         classes: Their names, None for the recipe's.
     """
@@ -32,6 +33,7 @@ class Recipe:
     teacher: str
     teacher_ckpt: str | None
     imports: Sequence[str] = ()
+    has_hooks: bool = False
     data_root: str | None = None
     classes: Sequence[str] | None = None
 
@@ -122,13 +124,17 @@ def _header(recipe: Recipe, method: str, draft: Draft) -> str:
 
 
 def _bases(recipe: Recipe) -> list[str]:
-    is_known = 'cankd_mm' in recipe.imports
-    own = _HOOKS if recipe.imports else _HOOKS_AND_IMPORTS
-    lines = [assignment('_base_', [recipe.student, own])]
-    if recipe.imports and not is_known:
-        imports = [*recipe.imports, 'cankd_mm']
-        lines.append(assignment('custom_imports', dict(imports=imports)))
-    return lines
+    bases, lines = [recipe.student], []
+    if recipe.imports or recipe.has_hooks:
+        # Bases may not have the same names.
+        if not recipe.has_hooks:
+            bases.append(_HOOKS)
+        if 'cankd_mm' not in recipe.imports:
+            imports = [*recipe.imports, 'cankd_mm']
+            lines.append(assignment('custom_imports', dict(imports=imports)))
+    else:
+        bases.append(_HOOKS_AND_IMPORTS)
+    return [assignment('_base_', bases), *lines]
 
 
 def _distiller(draft: Draft) -> dict[str, Any]:

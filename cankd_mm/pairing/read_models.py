@@ -1,0 +1,121 @@
+"""Reads the models of plain configs and of distillation configs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.config import Config
+
+from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
+from cankd_mm.utils.config_file import config_from_file
+from cankd_mm.utils.config_walk import dicts
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """A model out of a config file.
+
+    Attributes:
+        path: The file, as the user named it.
+        config: The model's.
+        scope: The registry scope of its types.
+        size: The one size that the recipe brings its images to, if any.
+        compared: What the losses of a distillation take of it: modules, and
+            which item of what they return, None for all.
+    """
+
+    path: str
+    config: Mapping[str, Any]
+    scope: str
+    size: tuple[int, int] | None = None
+    compared: frozenset[tuple[str, int | None]] = field(
+        default_factory=frozenset
+    )
+
+
+def read_models(path: str) -> list[ReadModel]:
+    """Read the model of a config, or student and teacher.
+
+    Args:
+        path: A config file, or ``package::path``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It has no model, or the student or teacher of a
+            distillation cannot be read.
+    """
+    cfg = config_from_file(path, 'config')
+    examined = ExaminedConfig(cfg)
+    if not examined.is_distillation:
+        return [plain_model(cfg, path)]
+    models = []
+    for role in ROLES:
+        model = getattr(examined, role)
+        if model is None:
+            raise ValueError(
+                f'{path}: the {role} cannot be read: '
+                f'{examined.unreadable(role) or "it is no config"}'
+            )
+        compared = frozenset(
+            (examined.source(link), link.data_idx)
+            for link in examined.links
+            if link.role == role
+        )
+        models.append(
+            ReadModel(
+                f'the {role} of {path}',
+                model.config,
+                model.scope,
+                fixed_size(cfg, model.config),
+                compared,
+            )
+        )
+    return models
+
+
+def plain_model(cfg: Config, path: str) -> ReadModel:
+    """Read the model of a config without a teacher.
+
+    Args:
+        cfg: The config.
+        path: Its file.
+
+    Raises:
+        ValueError: It defines no model.
+    """
+    if 'model' not in cfg:
+        raise ValueError(
+            f'{path} defines no `model`. Name the config of a whole detector '
+            'or segmentor'
+        )
+    model = dict(cfg.model)
+    if 'data_preprocessor' in cfg:
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    scope = cfg.get('default_scope') or 'mmengine'
+    return ReadModel(path, model, scope, fixed_size(cfg, model))
+
+
+def fixed_size(
+    cfg: Config, model: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Return the one size that a recipe brings all its images to, if any.
+
+    Args:
+        cfg: A whole config.
+        model: The model of it that is looked at.
+
+    Returns:
+        Height and width.
+    """
+    size = (model.get('data_preprocessor') or {}).get('size')
+    if isinstance(size, list | tuple) and len(size) == 2:
+        return tuple(size)
+    for _, step in dicts(cfg.get('train_dataloader') or {}):
+        scale = step.get('scale')
+        if (
+            step.get('type') == 'Resize'
+            and step.get('keep_ratio') is False
+            and isinstance(scale, list | tuple)
+        ):
+            return tuple(scale)[::-1]
+    return None

@@ -1,0 +1,121 @@
+r"""Write the config in which one model distils into another.
+
+    python tools/make_config.py STUDENT TEACHER --method cankd
+    python tools/make_config.py mmdet::yolox/yolox_tiny_8xb8-300e_coco.py \
+        mmdet::yolox/yolox_s_8xb8-300e_coco.py --method cankd -o my_pair.py
+    python tools/make_config.py STUDENT TEACHER --method tat \
+        --data-root photos --classes cat,dog --teacher-ckpt teacher.pth
+
+STUDENT and TEACHER are plain configs of MMDetection or MMSegmentation: files,
+or package::path. Both models run once to see their features; the method's own
+place is compared (necks of detectors; the last stage, the decoder or the
+stages of segmentors' backbones), or the one that --at names. The config is
+checked, and trained for one step on random images with random weights; nothing
+is downloaded. Where a method makes no sense for a pair nothing is written, and
+the reason is printed (exit code 1).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from cankd_mm.pairing.memory import describe, forecast_memory
+
+import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.pairing.make import default_name, write_pair
+from cankd_mm.pairing.methods import METHODS
+from cankd_mm.pairing.one_step import train_one_step
+from cankd_mm.pairing.pair import PairRequest
+from cankd_mm.pairing.summary import summary_lines
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('student', help="the student's config")
+    parser.add_argument('teacher', help="the teacher's config")
+    parser.add_argument('--method', required=True, choices=list(METHODS))
+    parser.add_argument(
+        '--teacher-ckpt',
+        help="the teacher's weights: a file or an address (those that the "
+        "metafile of the teacher's config lists)",
+    )
+    parser.add_argument(
+        '--at',
+        metavar='PLACE',
+        help='where features are compared: neck, backbone, decoder, a module '
+        'of both, or STUDENT_MODULE=TEACHER_MODULE '
+        '(tools/list_features.py lists them)',
+    )
+    parser.add_argument(
+        '--data-root', metavar='PATH', help='the folder of the training data'
+    )
+    parser.add_argument(
+        '--classes', metavar='A,B,C', help='the names of their classes'
+    )
+    parser.add_argument(
+        '-o',
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='a new file (METHOD_TEACHER_STUDENT.py in this folder)',
+    )
+    parser.add_argument(
+        '--no-step',
+        action='store_true',
+        help='do not try a training step on random images',
+    )
+    args = parser.parse_args()
+    if args.classes is not None:
+        names = [name.strip() for name in args.classes.split(',')]
+        if not all(names):
+            parser.error(f'--classes {args.classes!r}: a name is empty')
+        args.classes = tuple(names)
+    if args.out is None:
+        args.out = Path(default_name(args.student, args.teacher, args.method))
+    elif args.out.suffix != '.py':
+        parser.error(f'--out {args.out} must end with .py')
+    return args
+
+
+def main() -> None:
+    """Write the config, and print what was chosen."""
+    args = parse_args()
+    request = PairRequest(
+        student=args.student,
+        teacher=args.teacher,
+        method=args.method,
+        teacher_ckpt=args.teacher_ckpt,
+        at=args.at,
+        data_root=args.data_root,
+        classes=args.classes,
+    )
+    try:
+        made = write_pair(request, args.out)
+    except (FileExistsError, FileNotFoundError, ValueError) as error:
+        sys.exit(f'make_config: {error}')
+    print('\n'.join(summary_lines(made, request)))
+    try:
+        print(f'{"memory":11} {describe(forecast_memory(made.cfg))}')
+    except ValueError as error:
+        print(f'{"memory":11} not forecast: {error}')
+    if not args.no_step:
+        _try_step(made)
+    print(f'{"next":11} python tools/train.py {made.path}')
+
+
+def _try_step(made) -> None:
+    step = train_one_step(made.cfg)
+    distill = {k: v for k, v in step.losses.items() if k.startswith('distill')}
+    print(
+        f'{"one step":11} loss {step.losses["loss"]:.4g}, of which '
+        f'{", ".join(f"{k} {v:.4g}" for k, v in distill.items())}, in '
+        f'{step.seconds:.1f} s (two random images, random weights)'
+    )
+
+
+if __name__ == '__main__':
+    main()
