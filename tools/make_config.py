@@ -22,11 +22,14 @@ from pathlib import Path
 from cankd_mm.pairing.memory import describe, forecast_memory
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
-from cankd_mm.pairing.make import default_name, write_pair
+from cankd_mm.pairing.make import MadeConfig, default_name, write_pair
 from cankd_mm.pairing.methods import METHODS
 from cankd_mm.pairing.one_step import train_one_step
 from cankd_mm.pairing.pair import PairRequest
 from cankd_mm.pairing.summary import summary_lines
+
+# Sides of images, in pixels: a step is tried on smaller ones above this.
+_LARGEST, _STEP = 640, 512
 
 
 def parse_args() -> argparse.Namespace:
@@ -107,8 +110,13 @@ def main() -> None:
     print(f'{"next":11} python tools/train.py {made.path}')
 
 
-def _try_step(made) -> None:
-    step = train_one_step(made.cfg)
+def _try_step(made: MadeConfig) -> None:
+    size = made.pair.models.student.size
+    # Larger images take minutes, and show no more.
+    large = max(size) > _LARGEST and made.pair.draft.works_at_any_size
+    step = train_one_step(
+        made.cfg, tuple(min(side, _STEP) for side in size) if large else None
+    )
     distill = {k: v for k, v in step.losses.items() if k.startswith('distill')}
     print(
         f'{"one step":11} loss {step.losses["loss"]:.4g}, of which '

@@ -36,6 +36,17 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     dry_run_size: tuple[int, int] | None = None
 
+    @property
+    def works_at_any_size(self) -> bool:
+        """Whether no connector resizes to one grid."""
+        return not any(
+            'size' in part
+            for connector in self.distiller['connectors'].values()
+            for part in (
+                connector if isinstance(connector, list) else [connector]
+            )
+        )
+
     def record(
         self, role: str, level: Level, connector: str | None = None
     ) -> dict[str, Any]:
