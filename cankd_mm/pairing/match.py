@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from cankd_mm.pairing.features import Level
 
+# A map that is resized by more shows nothing of what it was.
+_FARTHEST = 4
+
 
 @dataclass(frozen=True)
 class Match:
@@ -53,6 +56,23 @@ def by_stride(student: Sequence[Level], teacher: Sequence[Level]) -> Matches:
             found[id(a)] = Match(a, b)
     pairs = tuple(found[id(level)] for level in student if id(level) in found)
     return Matches(pairs, tuple(_left_out(pairs, student, teacher)))
+
+
+def closest(student: Sequence[Level], teacher: Sequence[Level]) -> Matches:
+    """Match the two levels whose strides differ least, if by no more than 4.
+
+    Args:
+        student: The student's levels.
+        teacher: The teacher's.
+    """
+    pairs = [Match(a, b) for a in student for b in teacher]
+    best = min(pairs, key=_stride_ratio)
+    return Matches((best,) if _stride_ratio(best) <= _FARTHEST else ())
+
+
+def _stride_ratio(match: Match) -> float:
+    strides = match.student.stride, match.teacher.stride
+    return max(strides) / min(strides)
 
 
 def by_order(student: Sequence[Level], teacher: Sequence[Level]) -> Matches:

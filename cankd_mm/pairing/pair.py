@@ -107,7 +107,7 @@ def make_pair(request: PairRequest) -> Pair:
         teacher=request.teacher,
         teacher_ckpt=request.teacher_ckpt
         or published_weights(request.teacher),
-        imports=(cfg.get('custom_imports') or {}).get('imports') or (),
+        imports=_imports(cfg),
         has_hooks='distillation_hooks' in cfg,
         data_root=request.data_root,
         classes=request.classes,
@@ -184,6 +184,12 @@ def read_student(request: PairRequest) -> Config:
             'the student by itself'
         )
     return cfg
+
+
+def _imports(cfg: Config) -> list[str]:
+    """Return the modules that a config imports: one name, or several."""
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    return [imports] if isinstance(imports, str) else list(imports)
 
 
 def class_count(model: Mapping[str, Any]) -> int | None:

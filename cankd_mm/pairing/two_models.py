@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.features import Level, ModelFeatures
-from cankd_mm.pairing.match import Matches, by_order, by_stage, by_stride
+from cankd_mm.pairing.match import (
+    Matches,
+    by_order,
+    by_stage,
+    by_stride,
+    closest,
+)
 from cankd_mm.pairing.places import last_stage, levels_at, pyramid
 
 
@@ -49,8 +55,11 @@ class TwoModels:
     def pyramids(self) -> Matches:
         """Match the levels of two detectors' necks.
 
+        Those of one stride, or else the two closest, one of which a connector
+        resizes.
+
         Raises:
-            PairingError: They have no stride in common.
+            PairingError: Their strides are too far apart.
         """
         if self.at:
             return self.chosen()
@@ -58,7 +67,10 @@ class TwoModels:
             pyramid(self.student, 'student'),
             pyramid(self.teacher, 'teacher'),
         )
-        return matched(by_stride(*found), *found)
+        matches = by_stride(*found)
+        if not matches.pairs:  # one map of a stride that the other lacks
+            matches = closest(*found)
+        return matched(matches, *found)
 
     def last_stages(self) -> Matches:
         """Match the last stages of two segmentors' backbones."""

@@ -15,10 +15,13 @@ ATSS = 'mmdet::atss/atss_r50_fpn_1x_coco.py'
 BISENET = (
     'mmseg::bisenetv1/bisenetv1_r18-d32_4xb4-160k_coco-stuff164k-512x512.py'
 )
+CENTERNET = 'mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py'
 DDRNET = 'mmseg::ddrnet/ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024.py'
 DEEPLABV3PLUS = (
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py'
 )
+DINO = 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py'
+TOOD = 'mmdet::tood/tood_r50_fpn_1x_coco.py'
 FASTER_RCNN = 'mmdet::faster_rcnn/faster-rcnn_r101_fpn_1x_coco.py'
 HRNET = 'mmseg::hrnet/fcn_hr18_4xb4-80k_ade20k-512x512.py'
 MOBILENETV2 = (

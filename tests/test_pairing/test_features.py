@@ -91,5 +91,7 @@ def test_random_numbers_and_default_gradients_stay_as_they_were():
 
 def test_a_model_that_cannot_be_built_is_named():
     config = ConfigDict(type='RetinaNet', backbone=dict(type='ResNet'))
-    with pytest.raises(ValueError, match='cannot be built: TypeError: RetinaNet'):
+    with pytest.raises(
+        ValueError, match='cannot be built: TypeError: RetinaNet'
+    ):
         student_features(config, 'mmdet')

@@ -8,14 +8,18 @@ from cankd_mm.pairing.two_models import matched
 from tests.test_pairing.models import (
     ATSS,
     BISENET,
+    CENTERNET,
     DEEPLABV3PLUS,
+    DINO,
     FASTER_RCNN,
     HRNET,
     RETINANET,
     RETINANET_R101,
     SEGFORMER,
     SEGMENTER,
+    SSD,
     SWIN,
+    TOOD,
     YOLOV3_D53,
     YOLOV3_MOBILENETV2,
     YOLOX_S,
@@ -136,6 +140,17 @@ def test_frozen_modules_are_refused():
         draft('cankd', RETINANET, RETINANET_R101, at='backbone.layer1')
 
 
+def test_of_pyramids_without_a_common_stride_the_closest_are_resized():
+    found = draft('cankd', CENTERNET, RETINANET_R101)
+    (loss,) = parts(found)['distill_losses']
+    mapping = parts(found)['loss_forward_mappings'][loss]
+    assert mapping['t_feature'].get('data_idx') == 0
+    resize, _ = parts(found)['connectors']['to_teacher']
+    assert resize == dict(
+        type='ResizeConnector', scale_factor=0.5, mode='area'
+    )
+
+
 def test_strides_that_do_not_meet_are_refused():
     found = levels('neck', 8), levels('neck', 4, 16)
     with pytest.raises(PairingError, match=r'strides \[8\].*strides \[4, 16'):
@@ -223,6 +238,11 @@ def test_cskd_records_the_dense_head_of_a_detector():
         # COCO-Stuff and ADE20K.
         ((BISENET, DEEPLABV3PLUS), 'has 171 and the teacher 150'),
         ((RETINANET, FASTER_RCNN), 'no dense head'),
+        ((RETINANET, DINO), 'no dense head'),
+        # Its head gives probabilities.
+        ((RETINANET, TOOD), 'no dense head'),
+        # Its head's classes are exclusive.
+        ((RETINANET, SSD), 'no dense head'),
         ((SEGFORMER, SEGMENTER), 'no map of class logits'),
     ],
 )

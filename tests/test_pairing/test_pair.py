@@ -138,11 +138,11 @@ def test_a_recipe_of_one_size_is_tried_at_that_size(tmp_path):
     assert 'dry_run_size' not in pyramid.model
 
 
-def test_a_student_with_imports_keeps_them(tmp_path):
+@pytest.mark.parametrize('imports', ['mmdet.models', ['mmdet.models']])
+def test_a_student_with_imports_keeps_them(tmp_path, imports):
     student = tmp_path / 'student.py'
     student.write_text(
-        f"_base_ = '{RETINANET}'\n"
-        "custom_imports = dict(imports=['mmdet.models'])\n"
+        f"_base_ = '{RETINANET}'\ncustom_imports = dict(imports={imports!r})\n"
     )
     found = made(tmp_path, str(student), RETINANET_R101, 'cankd')
     assert found.custom_imports.imports == ['mmdet.models', 'cankd_mm']

@@ -10,6 +10,8 @@ from cankd_mm.pairing.places import last_stage, levels_at, logits_level
 from cankd_mm.pairing.source_text import Noted
 from cankd_mm.pairing.two_models import TwoModels
 
+# Heads whose forward gives probabilities in the place of logits.
+_PROBABILITIES = {'TOODHead'}
 _LABELS = 'mmseg.models.decode_heads.decode_head.BaseDecodeHead'
 _LABELS_METHOD = '_stack_batch_gt'
 
@@ -109,9 +111,8 @@ def _dense_head(models: TwoModels, classes: int) -> str:
     """Name the method that gives the class logits of all levels."""
     head = getattr(models.teacher.model, 'bbox_head', None)
     channels = getattr(head, 'cls_out_channels', None)
-    is_dense = hasattr(head, 'loss_by_feat') and not hasattr(
-        head, 'transformer'
-    )
+    kinds = {kind.__name__ for kind in type(head).__mro__}
+    is_dense = 'BaseDenseHead' in kinds and not kinds & _PROBABILITIES
     is_sigmoid = getattr(head, 'use_sigmoid_cls', None)
     if is_sigmoid is None:
         is_sigmoid = channels == classes
