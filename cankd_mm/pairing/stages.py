@@ -40,18 +40,19 @@ def first_modules(model: ModelFeatures, stages: Sequence[Level]) -> list[str]:
         outputs = backbone(image(model.model, model.size, device))
     if isinstance(outputs, Tensor):
         outputs = [outputs]
-    needed = [calls.needed_by(outputs[stage.index or 0]) for stage in stages]
+    tensors = [outputs[stage.index or 0] for stage in stages]
+    needed = [calls.needed_by(tensor) for tensor in tensors]
     names = []
-    for stage, following in zip(needed, needed[1:], strict=False):
-        shared = stage & following
-        # Only the norm of an output may be a stage's own.
-        is_earlier = all(
-            call > max(shared, default=0) for call in stage - following
-        )
-        if shared and is_earlier and following - stage:
-            name = calls.names[min(following - stage)]
-            if calls.names.count(name) == 1:
-                names.append(f'backbone.{name}')
+    for index, stage in enumerate(needed[:-1], 1):
+        added = needed[index] - stage
+        if not added:
+            continue
+        first = min(added)
+        name = calls.names[first]
+        # Called once, and the only way from the stages before.
+        is_way = not stage & calls.needed_by(tensors[index], except_by=first)
+        if is_way and calls.names.count(name) == 1:
+            names.append(f'backbone.{name}')
     return list(dict.fromkeys(names))
 
 
@@ -82,8 +83,15 @@ class _DirectCalls:
         for handle in self._handles:
             handle.remove()
 
-    def needed_by(self, tensor: Tensor) -> set[int]:
-        """Return which of the calls a tensor depends on, by number."""
+    def needed_by(
+        self, tensor: Tensor, except_by: int | None = None
+    ) -> set[int]:
+        """Return which of the calls a tensor depends on, by number.
+
+        Args:
+            tensor: What a backbone returned.
+            except_by: A call whose inputs are not followed.
+        """
         seen, pending, found = set(), [tensor.grad_fn], set()
         while pending:
             node = pending.pop()
@@ -92,6 +100,8 @@ class _DirectCalls:
             seen.add(node)
             if node in self._nodes:
                 found.add(self._nodes[node])
+                if self._nodes[node] == except_by:
+                    continue
             pending += [following for following, _ in node.next_functions]
         return found
 

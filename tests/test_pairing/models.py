@@ -16,6 +16,7 @@ BISENET = (
     'mmseg::bisenetv1/bisenetv1_r18-d32_4xb4-160k_coco-stuff164k-512x512.py'
 )
 CENTERNET = 'mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py'
+CORNERNET = 'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py'
 DDRNET = 'mmseg::ddrnet/ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024.py'
 DEEPLABV3PLUS = (
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py'
@@ -35,6 +36,7 @@ SEGFORMER = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
 SEGMENTER = 'mmseg::segmenter/segmenter_vit-t_mask_8xb1-160k_ade20k-512x512.py'
 SSD = 'mmdet::ssd/ssd300_coco.py'
 SWIN = 'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py'
+UNET = 'mmseg::unet/unet-s5-d16_fcn_4xb4-40k_drive-64x64.py'
 VIT = 'mmseg::vit/vit_deit-b16_upernet_8xb2-80k_ade20k-512x512.py'
 YOLOV3_D53 = 'mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py'
 YOLOV3_MOBILENETV2 = 'mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py'

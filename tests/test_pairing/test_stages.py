@@ -2,12 +2,14 @@ import pytest
 
 from cankd_mm.pairing.stages import first_modules
 from tests.test_pairing.models import (
+    CORNERNET,
     DDRNET,
     HRNET,
     MOBILENETV2,
     RETINANET,
     SEGFORMER,
     SWIN,
+    UNET,
     VIT,
     student,
 )
@@ -32,6 +34,10 @@ def cuts(path):
         (SWIN, ['stages.1', 'stages.2', 'stages.3']),
         # All outputs have the same shape.
         (VIT, ['layers.3', 'layers.6', 'layers.9']),
+        # A skip connection is cut with the rest of what enters a layer.
+        (UNET, ['decoder.3', 'decoder.2', 'decoder.1', 'decoder.0']),
+        # Two layers lead from the first output to the second.
+        (CORNERNET, []),
         # All outputs depend on all layers.
         (HRNET, []),
         (DDRNET, []),

@@ -10,8 +10,9 @@ from cankd_mm.pairing.places import last_stage, levels_at, logits_level
 from cankd_mm.pairing.source_text import Noted
 from cankd_mm.pairing.two_models import TwoModels
 
-# Heads whose forward gives probabilities in the place of logits.
-_PROBABILITIES = {'TOODHead'}
+# Heads whose forward gives probabilities in the place of logits, or takes one
+# image at a time.
+_OTHER_FORWARDS = {'TOODHead', 'GuidedAnchorHead'}
 _LABELS = 'mmseg.models.decode_heads.decode_head.BaseDecodeHead'
 _LABELS_METHOD = '_stack_batch_gt'
 
@@ -112,7 +113,9 @@ def _dense_head(models: TwoModels, classes: int) -> str:
     head = getattr(models.teacher.model, 'bbox_head', None)
     channels = getattr(head, 'cls_out_channels', None)
     kinds = {kind.__name__ for kind in type(head).__mro__}
-    is_dense = 'BaseDenseHead' in kinds and not kinds & _PROBABILITIES
+    is_dense = 'BaseDenseHead' in kinds and not kinds & _OTHER_FORWARDS
+    # Its mask head follows, and runs with labels only.
+    is_dense &= not hasattr(models.teacher.model, 'mask_head')
     is_sigmoid = getattr(head, 'use_sigmoid_cls', None)
     if is_sigmoid is None:
         is_sigmoid = channels == classes
