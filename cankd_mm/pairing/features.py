@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import ConfigDict
 from mmengine.model import BaseModel
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from cankd_mm.algorithms.served_heads import served_heads
 from cankd_mm.config_checks.meta_model import meta_failure, meta_model
 from cankd_mm.config_checks.quiet import quiet
+from cankd_mm.pairing.random_model import random_model
 from cankd_mm.utils.random_state import preserved_random_state
 
 # Where recipes do not say how large their images are.
@@ -243,7 +244,8 @@ def _built(config: Mapping[str, Any], scope: str) -> BaseModel:
         preserved_random_state(devices=[]),
         DefaultScope.overwrite_default_scope(scope),
     ):
-        return MODELS.build(ConfigDict(copy.deepcopy(dict(config))))
+        # Some operators crash on weights that are whatever is in memory.
+        return random_model(ConfigDict(config), 'model')
 
 
 def _run(

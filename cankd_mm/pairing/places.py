@@ -33,6 +33,11 @@ def levels_at(model: ModelFeatures, at: str, role: str) -> tuple[Level, ...]:
     if found:
         return found
     known = [name for name in model.features if model.maps(name)]
+    if not known:
+        raise PairingError(
+            f"the {role}'s forward failed before any module returned a map: "
+            f'{model.failure}'
+        )
     close = difflib.get_close_matches(at, known, 3, 0.0)
     reason = (
         'returns no map (B, C, H, W)'

@@ -1,13 +1,9 @@
-"""Weights of a random model whose batch norms have seen a batch.
-
-In evaluation a random batch norm changes nothing, so the values of a deep
-model without other norms grow from block to block. Trained weights bring
-statistics with them.
-"""
+"""Weights of a random model whose batch norms have seen a batch."""
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from cankd_mm.pairing.random_model import calibrate
 
 #: A random model with larger values than this in evaluation is calibrated.
 LARGEST = 1e3
@@ -16,7 +12,6 @@ LARGEST = 1e3
 UNINITIALIZED = ('mmdet/tridentnet', 'mmseg/san')
 
 
-@torch.no_grad()
 def save_calibrated(model: nn.Module, batch: dict, file: str) -> None:
     """Write weights whose batch norms have the statistics of a batch.
 
@@ -25,13 +20,5 @@ def save_calibrated(model: nn.Module, batch: dict, file: str) -> None:
         batch: As a data loader gives it.
         file: Where the weights go.
     """
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.train()
-            module.reset_running_stats()
-            module.momentum = None
-    data = model.data_preprocessor(batch, False)
-    model.extract_feat(data['inputs'])
-    model.eval()
+    calibrate(model, batch)
     torch.save(dict(state_dict=model.state_dict()), file)

@@ -58,13 +58,22 @@ def summary(records: dict[str, dict]) -> str:
     return f'{len(found)} families: {trains} train; {failures or "no failure"}'
 
 
+def line(record: dict) -> str:
+    """What came out, while others are still tried."""
+    result, fault, error = outcome(record)
+    return f'{result} {fault} {error[:200]}'
+
+
+def cell(text: str) -> str:
+    """Text for a cell: short, and nothing of the machine of the run."""
+    text = _FOLDERS.sub('.../', text.partition(', the current sys')[0])
+    # A cell ends at a bar, and `<` begins a tag.
+    return text.replace('|', '\\|').replace('<', '&lt;')[:_ERROR_LENGTH]
+
+
 def row(record: dict) -> str:
     """One row of the table."""
     result, fault, error = outcome(record)
-    # Nothing of the machine that it was run on.
-    error = _FOLDERS.sub('.../', error.partition(', the current sys')[0])
-    # A cell ends at a bar, and `<` begins a tag.
-    error = error.replace('|', '\\|').replace('<', '&lt;')
     cells = (
         record['family'],
         record['config'].rpartition('/')[2].removesuffix('.py'),
@@ -72,7 +81,7 @@ def row(record: dict) -> str:
         _stages(record, 'plain'),
         _distilled(record, result),
         fault or '-',
-        error[:_ERROR_LENGTH] or '-',
+        cell(error) or '-',
     )
     return f'| {" | ".join(cells)} |'
 

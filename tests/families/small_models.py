@@ -1,25 +1,23 @@
-"""Copies of model configs that need no download and train in seconds."""
+"""Copies of model configs that train in seconds."""
 
 import copy
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config, ConfigDict
-from torch import nn
+from mmengine.config import ConfigDict
 
-_WEIGHTS = ('pretrained', 'teacher_ckpt', 'load_from', 'checkpoint')
+from cankd_mm.utils.config_walk import dicts, type_name
+
 #: Height and width of images. What finds a small one too small, such as the
 #: two-stage DETRs with their 900 proposals, is given the large one, which has
 #: the size of the dry run.
 SMALL, LARGE = 128, 256
 #: What needs more: SSD300 has that size, LR-ASPP pools windows of 49 by 49.
 SIZES = {'mmdet/ssd': 300, 'mmseg/mobilenet_v3': 512}
+#: A quarter of a ResNet's base width.
+NARROW = 16
 _RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d')
 _TRANSFORMERS = ('VisionTransformer', 'BEiT', 'MAE')
-_WIDTH, _NARROW = 64, 16
+_WIDTH = 64
 _GROUPS = 8
 _ONE_SIZE = ('BEiT', 'MAE')
 _LAYERS = 4
@@ -29,83 +27,6 @@ _REGIONS = 64
 _MOST = dict(
     fc_out_channels=128, nms_pre=200, max_per_img=100, num_classes=1300
 )
-
-
-def dicts(config: Any) -> Iterator[dict]:
-    """Yield every dict inside a config, outermost first."""
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list | tuple):
-        for value in config:
-            yield from dicts(value)
-
-
-def type_name(config: dict) -> str:
-    """The class that a config builds, without its scope."""
-    kind = config.get('type', '')
-    name = kind if isinstance(kind, str) else kind.__name__
-    return name.rpartition('.')[2]
-
-
-def without_weights(model: ConfigDict) -> ConfigDict:
-    """A copy that starts from random weights."""
-    model = copy.deepcopy(model)
-    for config in dicts(model):
-        if type_name(config) == 'MultimodalEncoderDecoder':
-            # SAN cannot start without a checkpoint.
-            config['pretrained'] = _empty_checkpoint()
-            config = {k: v for k, v in config.items() if k != 'pretrained'}
-        for key in _WEIGHTS:
-            if isinstance(config.get(key), str):
-                config[key] = None
-        init = config.get('init_cfg')
-        inits = init if isinstance(init, list | tuple) else [init]
-        kept = [
-            i
-            for i in inits
-            # PVT's has a checkpoint and no type.
-            if i and type_name(i) != 'Pretrained' and 'checkpoint' not in i
-        ]
-        if init and len(kept) < len(inits):
-            config['init_cfg'] = kept or None
-    return model
-
-
-def _empty_checkpoint() -> str:
-    file = Path(tempfile.mkdtemp(), 'empty.pth')
-    torch.save({}, file)
-    return str(file)
-
-
-def with_own_teacher(model: ConfigDict, file: Path) -> ConfigDict:
-    """A copy that has the teacher which it names as a file of a checkout.
-
-    Args:
-        model: The model of ``file``.
-        file: A config of an installed package.
-    """
-    model = copy.deepcopy(model)
-    path = model.get('teacher_config')
-    if isinstance(path, str):
-        # 'configs/family/name.py'
-        teacher = Config.fromfile(file.parents[2] / path)
-        model['teacher_config'] = ConfigDict(model=teacher.model)
-    return model
-
-
-def for_one_process(model: ConfigDict) -> ConfigDict:
-    """A copy for a CPU: batch norms of one process, and small images.
-
-    Images keep the size that they have: nothing pads them to a crop of 512
-    or 1024 pixels.
-    """
-    model = copy.deepcopy(model)
-    for config in dicts(model):
-        if config.get('type') == 'SyncBN':
-            config['type'] = 'BN'
-        config.pop('batch_augments', None)
-    return model
 
 
 def for_images_of(model: ConfigDict, size: int) -> ConfigDict:
@@ -123,22 +44,29 @@ def for_images_of(model: ConfigDict, size: int) -> ConfigDict:
     return model
 
 
-def narrowed(model: ConfigDict) -> ConfigDict:
+def narrowed(model: ConfigDict, width: int = NARROW) -> ConfigDict:
     """A copy with a quarter of a ResNet's width, and four layers of a ViT.
 
-    Box heads get narrow fully connected layers and few regions.
+    An Hourglass gets a quarter of its inner width and single blocks. Box heads
+    get narrow fully connected layers and few regions.
+
+    Args:
+        model: The model's config.
+        width: Base width of a ResNet.
     """
     model = copy.deepcopy(model)
-    for owner in list(dicts(model)):
+    for _, owner in list(dicts(model)):
         backbone = owner.get('backbone')
         if not isinstance(backbone, dict):
             continue
         kind = type_name(backbone)
         if kind in _RESNETS and 'base_channels' not in backbone:
-            _narrow(owner, backbone)
+            _narrow(owner, backbone, width)
         elif kind in _TRANSFORMERS:
             _shorten(backbone)
-    for config in dicts(model):
+        elif kind == 'HourglassNet':
+            _thin(backbone)
+    for _, config in dicts(model):
         for key, most in _MOST.items():
             if isinstance(config.get(key), int):
                 config[key] = min(config[key], most)
@@ -155,31 +83,11 @@ def narrowed(model: ConfigDict) -> ConfigDict:
     return model
 
 
-@torch.no_grad()
-def settle(model: nn.Module) -> None:
-    """Mend random weights that no model trains from.
-
-    The stages of a random cascade move the boxes out of the image, where
-    QueryInst pastes masks into no box at all: their regression starts near
-    zero. The weights of a TridentConv, and some of SAN's, are those of a
-    checkpoint, or whatever is in memory.
-    """
-    if type(model).__name__.endswith('MultimodalEncoderDecoder'):
-        for parameter in model.parameters():
-            if parameter.ndim > 1 or not parameter.isfinite().all():
-                nn.init.normal_(parameter, std=0.02)
-    for name, module in model.named_modules():
-        if name.endswith('.fc_reg') and isinstance(module, nn.Linear):
-            module.weight.mul_(0.01)
-        elif type(module).__name__ == 'TridentConv':
-            nn.init.kaiming_normal_(module.weight)
-
-
-def _narrow(owner: dict, backbone: dict) -> None:
+def _narrow(owner: dict, backbone: dict, width: int) -> None:
     depth = backbone.get('depth')
     if depth not in (18, 34, 50, 101, 152):
         return
-    backbone['base_channels'] = _NARROW
+    backbone['base_channels'] = width
     backbone['depth'] = min(depth, 50)
     norm = backbone.get('norm_cfg') or {}
     if type_name(norm) == 'GN':
@@ -187,10 +95,10 @@ def _narrow(owner: dict, backbone: dict) -> None:
     expansion = 1 if depth < 50 else 4
     wide = {_WIDTH * expansion * 2**stage for stage in range(4)}
     parts = [owner['neck']] if owner.get('neck') else _heads(owner)
-    for part in dicts(parts):
+    for _, part in dicts(parts):
         for key, value in part.items():
             if key in ('in_channels', 'c1_in_channels'):
-                part[key] = _scaled(value, wide)
+                part[key] = _scaled(value, wide, width)
 
 
 def _heads(owner: dict) -> list[dict]:
@@ -201,10 +109,18 @@ def _heads(owner: dict) -> list[dict]:
     ]
 
 
-def _scaled(value: Any, wide: set[int]) -> Any:
+def _scaled(value: Any, wide: set[int], width: int) -> Any:
     if isinstance(value, list | tuple):
-        return type(value)(_scaled(item, wide) for item in value)
-    return value * _NARROW // _WIDTH if value in wide else value
+        return type(value)(_scaled(item, wide, width) for item in value)
+    return value * width // _WIDTH if value in wide else value
+
+
+def _thin(backbone: dict) -> None:
+    channels = backbone['stage_channels']
+    backbone['stage_channels'] = [
+        width * NARROW // _WIDTH for width in channels
+    ]
+    backbone['stage_blocks'] = [1] * len(channels)
 
 
 def _shorten(backbone: dict) -> None:

@@ -15,23 +15,25 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from cankd_mm.pairing.random_batch import (
+    label_classes,
+    loaded_labels,
+    random_batch,
+)
+from cankd_mm.pairing.random_model import (
+    for_one_process,
+    settle,
+    with_own_teacher,
+    without_weights,
+)
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.model_config import build_model
-from tests.families import (
-    calibration,
-    distillation,
-    faults,
-    images,
-    lane_images,
-    small_models,
-)
+from tests.families import calibration, distillation, faults, small_models
 from tests.families.catalog import Family
-from tests.families.labels import loaded_labels
 from tests.families.small_models import LARGE, SIZES, SMALL
 
 STAGES = ('build', 'loss', 'prediction')
 _FRAMES = 6
-_TRACKERS = ('detector', 'track_head', 'tracker')
 
 
 def attempt(family: Family, save: Callable[[dict], None]) -> None:
@@ -81,7 +83,7 @@ class Trial:
         """Try everything; a failure ends what depends on it."""
         with self._stage(None, 'config'):
             config = config_from_file(self.family.path, 'cfg_path')
-            models, self.scope = _models(config, self.family)
+            models, self.scope = _models(config)
             self.labels = loaded_labels(config)
         if self.record['config_error']:
             return
@@ -116,7 +118,7 @@ class Trial:
             set_random_seed(0)
             model = getattr(self, f'_built_{role}')()
             model.init_weights()
-            small_models.settle(model)
+            settle(model)
         if model is None or self.record[role]['build'] != 'ok':
             return
         with self._stage(role, 'loss'):
@@ -139,7 +141,7 @@ class Trial:
                 weights = str(Path(folder, 'calibrated.pth'))
                 model = self._built_plain()
                 model.init_weights()
-                small_models.settle(model)
+                settle(model)
                 calibration.save_calibrated(model, self._batch(model), weights)
             config = distillation.distilled(
                 self.config,
@@ -189,18 +191,9 @@ class Trial:
             )
 
     def _batch(self, model: nn.Module) -> dict:
-        size, classes = self.record['size'], _classes(self.config)
-        if self.labels.lines:
-            return lane_images.line_batch()
-        if self.scope == 'mmseg':
-            kind = images.segmentation_batch
-        elif any(key in self.config for key in _TRACKERS):
-            return images.clip_batch(size, classes, self.labels)
-        else:
-            kind = images.detection_batch
-        mean = getattr(model.data_preprocessor, 'mean', None)
-        channels = 3 if mean is None else mean.numel()
-        return kind(size, classes, self.labels, channels)
+        size = (self.record['size'],) * 2
+        classes = label_classes(self.config)
+        return random_batch(model, self.labels, classes, size)
 
     @contextmanager
     def _stage(self, role: str | None, stage: str):
@@ -225,32 +218,15 @@ class Trial:
         self.save(self.record)
 
 
-def _models(config: Config, family: Family) -> tuple[list[ConfigDict], str]:
+def _models(config: Config) -> tuple[list[ConfigDict], str]:
     """The models to try of a whole config, small ones first."""
-    model = small_models.with_own_teacher(config.model, family.config)
+    model = with_own_teacher(config.model)
     if 'data_preprocessor' in config:
         model.setdefault('data_preprocessor', config.data_preprocessor)
-    model = small_models.for_one_process(small_models.without_weights(model))
+    model = for_one_process(without_weights(model))
     narrow = small_models.narrowed(model)
     models = [model] if narrow == model else [narrow, model]
     return models, config.get('default_scope', 'mmdet')
-
-
-def _classes(model: ConfigDict) -> int:
-    """The number of classes of a model's heads."""
-    things = [
-        config['num_things_classes']
-        for config in small_models.dicts(model)
-        if config.get('num_things_classes')
-    ]
-    if things:
-        return things[0]
-    counts = [
-        config['num_classes']
-        for config in small_models.dicts(model)
-        if isinstance(config.get('num_classes'), int)
-    ]
-    return min(counts, default=1)
 
 
 def _tell_progress() -> None:

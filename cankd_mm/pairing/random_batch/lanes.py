@@ -4,23 +4,22 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement, PixelData
 
-from tests.families.images import BATCH
+from cankd_mm.pairing.random_batch.images import generators, random_image
 
 # Height and width that the head is made for, the rows in which a line is
 # given, and how many lines there can be.
 _SIZE, _ROWS, _LINES = (320, 800), 72, 4
 
 
-def line_batch() -> dict:
-    """Images with two lines each, as `PackLineDetectionInputs` gives them."""
+def lane_batch(images: int = 2) -> dict:
+    """Make images with two lines each, as `PackLineDetectionInputs` does.
+
+    Args:
+        images: Number of images.
+    """
     batch = dict(inputs=[], data_samples=[])
-    for seed in range(BATCH):
-        generator = torch.Generator().manual_seed(seed)
-        batch['inputs'].append(
-            torch.randint(
-                256, (3, *_SIZE), dtype=torch.uint8, generator=generator
-            )
-        )
+    for generator in generators(images):
+        batch['inputs'].append(random_image(_SIZE, 3, generator))
         sample = BaseDataElement(
             metainfo=dict(img_shape=_SIZE, ori_shape=_SIZE)
         )

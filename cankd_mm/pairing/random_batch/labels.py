@@ -1,12 +1,13 @@
 """The labels that a config's own training pipeline loads."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from tests.families.small_models import dicts, type_name
+from cankd_mm.utils.config_walk import dicts, type_name
 
 
 class Labels(NamedTuple):
-    """What an image of a data set has beside its boxes."""
+    """What an image of a data set has beside its boxes or its label map."""
 
     masks: bool = False
     polygons: bool = False
@@ -17,10 +18,14 @@ class Labels(NamedTuple):
     lines: bool = False
 
 
-def loaded_labels(config: dict) -> Labels:
-    """Read the labels off the pipelines of a whole config."""
-    steps = list(dicts(config.get('train_dataloader') or {}))
-    steps += list(dicts(config.get('train_pipeline') or []))
+def loaded_labels(config: Mapping) -> Labels:
+    """Read the labels off the pipelines of a whole config.
+
+    Args:
+        config: It has a ``train_dataloader`` or a ``train_pipeline``.
+    """
+    steps = [step for _, step in dicts(config.get('train_dataloader') or {})]
+    steps += [step for _, step in dicts(config.get('train_pipeline') or [])]
     kinds = {type_name(step) for step in steps}
     loads = [s for s in steps if type_name(s).startswith('Load')]
     panoptic = 'LoadPanopticAnnotations' in kinds
@@ -37,3 +42,17 @@ def loaded_labels(config: dict) -> Labels:
         lines='LinesToArray' in kinds,
         texts=bool(kinds & {'LoadTextAnnotations', 'RandomSamplingNegPos'}),
     )
+
+
+def label_classes(model: Mapping) -> int:
+    """Return how many classes every head of a model can be given.
+
+    Args:
+        model: The model's config.
+    """
+    parts = [part for _, part in dicts(model)]
+    things = [p.get('num_things_classes') for p in parts]
+    if any(things):
+        return next(filter(None, things))
+    counts = [p.get('num_classes') for p in parts]
+    return min((c for c in counts if isinstance(c, int)), default=1)
