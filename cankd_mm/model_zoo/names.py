@@ -23,6 +23,7 @@ ARCHITECTURES = {
     'retinanet': 'RetinaNet',
     'rtmdet': 'RTMDet',
     'segformer': 'SegFormer',
+    'segmenter': 'Segmenter',
     'upernet': 'UPerNet',
 }
 BACKBONES = {
@@ -36,6 +37,8 @@ BACKBONES = {
     'r18': 'R18',
     'r50': 'R50',
     's': 's',
+    'swin-b': 'Swin-B',
+    'swin-l': 'Swin-L',
     'swin-s': 'Swin-S',
     'swin-t': 'Swin-T',
     'vit-ti': 'ViT-Ti',
@@ -43,7 +46,8 @@ BACKBONES = {
     'x101-dcn': 'X101-DCN',
 }
 METHODS = {'cankd': 'CanKD', 'cskd': 'CSKD', 'lakd': 'LAKD', 'tat': 'TaT'}
-INHERITING = '-inherit'
+# What follows the method's name where a pair has more than one config.
+VARIANTS = {'-inherit': 'inheriting', '-mu5': 'mu = 5'}
 SCHEDULES = {
     r'\d+x': '{}',  # multiples of 12 epochs of COCO
     r'(\d+)e': '{} epochs',
@@ -103,7 +107,7 @@ class ConfigName:
         data_set: On what.
         method: How it is distilled; None for a model that trains alone.
         teacher: Its teacher; None likewise.
-        inherits: Whether it starts with modules of the teacher.
+        variant: What sets it apart from the pair's first config, if anything.
     """
 
     student: Model
@@ -111,7 +115,7 @@ class ConfigName:
     data_set: DataSet
     method: str | None = None
     teacher: Model | None = None
-    inherits: bool = False
+    variant: str | None = None
 
     @property
     def pair(self) -> str:
@@ -119,7 +123,7 @@ class ConfigName:
         same = self.teacher.architecture == self.student.architecture
         student = self.student.backbone if same else self.student
         return f'{self.teacher} → {student}' + (
-            ', inheriting' if self.inherits else ''
+            f', {self.variant}' if self.variant else ''
         )
 
 
@@ -136,11 +140,12 @@ def parse_name(name: str) -> ConfigName:
     if len(parts) == 3:
         head = {}
     elif len(parts) == 5:
-        method = parts[0].removesuffix(INHERITING)
+        ending = next(filter(parts[0].endswith, VARIANTS), '')
+        method = parts[0].removesuffix(ending)
         head = dict(
             method=_known(name, method, METHODS, 'method'),
             teacher=_model(name, parts[1]),
-            inherits=parts[0].endswith(INHERITING),
+            variant=VARIANTS.get(ending),
         )
     else:
         raise ValueError(

@@ -43,7 +43,9 @@ def test_inheriting_student_starts_with_the_teachers_modules(path):
     modules = zoo.read(path).model.inherit
     if not isinstance(modules, dict):
         modules = {module: module for module in modules}
-    assert any(module.startswith('neck') for module in modules)
+    # The necks of two Swin Transformers have other input channels.
+    necks = [module for module in modules if module.startswith('neck')]
+    assert bool(necks) == ('dino-swin' not in path.stem)
     for module, source in modules.items():
         ours = model.student.get_submodule(module).state_dict()
         theirs = model.teacher.get_submodule(source).state_dict()
@@ -52,7 +54,7 @@ def test_inheriting_student_starts_with_the_teachers_modules(path):
 
 
 def test_pyramids_that_start_apart_are_shifted_alike_in_loss_and_inheritance():
-    (path,) = (path for path in INHERITING if 'swin' in path.stem)
+    (path,) = (path for path in INHERITING if 'mask-rcnn-swin' in path.stem)
     model = zoo.read(path).model
     shifts = [
         mapping.t_feature.data_idx - mapping.s_feature.data_idx
@@ -125,7 +127,7 @@ def test_mean_of_weights_of_rtmdet_leaves_the_teacher_alone(tmp_path):
 @pytest.mark.parametrize('path', SEGMENTORS, ids=zoo.name)
 def test_mu_is_10_from_pspnet_to_deeplabv3_and_5_otherwise(path):
     loss = zoo.read(path).model.distiller.distill_losses.loss_cankd
-    crossed = 'pspnet-r101_deeplabv3-r18' in path.stem
+    crossed = path.stem.startswith('cankd_pspnet-r101_deeplabv3-r18')
     assert loss.loss_weight == (10 if crossed else 5)
 
 

@@ -31,7 +31,9 @@ def test_each_local_module_has_the_loss_of_its_stage(path, logged):
     *cut, last = model.local_modules
     names = list(model.distiller.distill_losses)
     assert [m.losses for m in (*cut, last)] == [[name] for name in names]
-    assert all(m.early_losses == m.losses for m in cut)
+    # Heads train the norms of Swin's stages, too: no loss comes before theirs.
+    normed = 'swin' in path.stem
+    assert all(m.early_losses == ([] if normed else m.losses) for m in cut)
     assert len(names) == (3 if _detects(path) or path in DIGITS else 4)
     assert not [line for line in logged if 'cuts off' in line]
 

@@ -38,7 +38,7 @@ BATCH_SIZES = {
     'rtmdet-s': 256,
 }
 # Words of the libraries' config names that ours say otherwise, or not at all.
-WORDS = {'_': '-', '-moment': '', 'dconv': 'dcn'}
+WORDS = {'_': '-', '-moment': '', 'dconv': 'dcn', '-5scale': ''}
 
 
 def parts(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from cankd_mm.model_zoo.names import DETECTION, SEGMENTATION, parse_name
 
 def test_distillation_is_read_from_the_name():
     name = parse_name('cankd_faster-rcnn-r101_faster-rcnn-r50_2x_coco')
-    assert name.method == 'CanKD' and not name.inherits
+    assert name.method == 'CanKD' and name.variant is None
     assert str(name.teacher) == 'Faster R-CNN R101'
     assert str(name.student) == 'Faster R-CNN R50'
     assert name.schedule == '2x'
@@ -42,6 +42,14 @@ def test_model_that_trains_alone_has_no_teacher():
         (
             'cskd_pspnet-r101_upernet-vit-ti_40k_voc12aug',
             'PSPNet R101 → UPerNet ViT-Ti',
+        ),
+        (
+            'cankd-inherit_dino-swin-l_dino-swin-b_1x_coco',
+            'DINO Swin-L → Swin-B, inheriting',
+        ),
+        (
+            'cankd-mu5_pspnet-r101_deeplabv3-r18_80k_cityscapes',
+            'PSPNet R101 → DeepLabV3 R18, mu = 5',
         ),
     ],
 )

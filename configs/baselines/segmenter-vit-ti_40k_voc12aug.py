@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/segmenter_vit-ti.py',
+    '../_base_/datasets/voc12aug.py',
+    '../_base_/schedules/segmentation_40k.py',
+]
+
+data_preprocessor = dict(size=_base_.crop_size)
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=_base_.num_classes),
+)
+optim_wrapper = dict(optimizer=_base_.segmenter_optimizer)

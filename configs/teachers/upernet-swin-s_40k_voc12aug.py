@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/models/upernet_swin-s.py',
+    '../_base_/datasets/voc12aug.py',
+    '../_base_/schedules/segmentation_adamw_40k.py',
+]
+
+data_preprocessor = dict(size=_base_.crop_size)
+model = dict(
+    data_preprocessor=data_preprocessor,
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)
