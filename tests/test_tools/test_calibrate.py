@@ -79,6 +79,7 @@ def test_proposed_weight_gives_the_published_ratio(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_every_loss_follows_its_namesake_by_loss_weight():
     """The same config twice, once with another weight of one loss."""
     output = fork_tool(
@@ -94,6 +95,7 @@ def test_every_loss_follows_its_namesake_by_loss_weight():
     ) in output
 
 
+@pytest.mark.slow
 def test_cut_that_no_task_gradient_passes_has_no_proposal():
     code, output = fork_tool_unchecked(
         *(TOOL, LAKD, '--iters', '1', '--cfg-options', *FEW),
