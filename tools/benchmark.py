@@ -3,13 +3,15 @@
     python tools/benchmark.py losses
     python tools/benchmark.py scaling --only CanKD PKD MSE
     python tools/benchmark.py step --threads 2
+    python tools/benchmark.py memory
     python tools/benchmark.py setup
     python tools/benchmark.py compare --before a.json --after b.json
 
 `losses` runs every loss at the sizes of its paper beside its formula as
 printed, MMRazor's CWD, PKD and MGD, and a plain mean squared error; `scaling`
 fits how cost grows with the number of positions; `step` times whole training
-steps beside the student alone and MMRazor's own algorithms; `setup` times the
+steps beside the student alone and MMRazor's own algorithms; `memory` compares
+the forecast of memory with the peaks of real steps; `setup` times the
 quickstart in a fresh clone; `compare` sets results of `losses` side by side.
 """
 
@@ -26,6 +28,7 @@ COMMANDS = {
     'scaling': 'cost of every loss against the number of positions',
     'step': 'a whole training step, beside its lower bound and MMRazor',
     'compare': 'results of losses before and after a change',
+    'memory': 'the forecast of memory beside measured peaks',
     'setup': 'an empty machine to the first result; needs the network',
 }
 

@@ -19,10 +19,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from cankd_mm.pairing.memory import describe, forecast_memory
-
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
 from cankd_mm.pairing.make import MadeConfig, default_name, write_pair
+from cankd_mm.pairing.memory import describe, forecast_memory
 from cankd_mm.pairing.methods import METHODS
 from cankd_mm.pairing.one_step import train_one_step
 from cankd_mm.pairing.pair import PairRequest
@@ -102,7 +101,9 @@ def main() -> None:
         sys.exit(f'make_config: {error}')
     print('\n'.join(summary_lines(made, request)))
     try:
-        print(f'{"memory":11} {describe(forecast_memory(made.cfg))}')
+        images = made.cfg.train_dataloader.get('batch_size', 1)
+        forecast = describe(forecast_memory(made.cfg), images)
+        print(f'{"memory":11} {forecast}')
     except ValueError as error:
         print(f'{"memory":11} not forecast: {error}')
     if not args.no_step:

@@ -19,7 +19,7 @@ from cankd_mm.algorithms.nested_tensors import tensors_in
 from cankd_mm.algorithms.recorded_forward import RecordedForward
 from cankd_mm.algorithms.truncation import Truncation
 
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass
@@ -180,7 +180,7 @@ def _norm_parameters(model: nn.Module) -> set[str]:
     return {
         f'{name}.{key}'
         for name, module in model.named_modules()
-        if isinstance(module, _NORMS)
+        if isinstance(module, NORMS)
         for key, _ in module.named_parameters(recurse=False)
     }
 

@@ -8,7 +8,6 @@ convolutions and matrix products, two for each multiplication and addition.
 
 import os
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,12 +19,11 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from cankd_mm.benchmarks.forms import Form, Shape
 from cankd_mm.benchmarks.hardware import on_gpu
+from cankd_mm.utils.live_tensors import LiveTensors
 
 MIB = 2**20
 # What other processes take from a shared machine is not in the CPU time of
@@ -255,34 +253,6 @@ def measured_peak(
     return in_own_process(peak_of_a_form, form, student, teacher, settings)
 
 
-class _LiveTensors(TorchDispatchMode):
-    """Adds up the storages that live, and notes their peak."""
-
-    def __init__(self, held: Sequence[Tensor]) -> None:
-        super().__init__()
-        self.known = {x.untyped_storage()._cdata for x in held}
-        self.live = self.peak = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        tree_map_only(Tensor, self._note, result)
-        return result
-
-    def _note(self, x: Tensor) -> None:
-        storage = x.untyped_storage()
-        if storage._cdata not in self.known:
-            self.known.add(storage._cdata)
-            self.live += storage.nbytes()
-            self.peak = max(self.peak, self.live)
-            weakref.finalize(
-                storage, self._free, storage._cdata, storage.nbytes()
-            )
-
-    def _free(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.live -= size
-
-
 def computed_peak(
     form: Form, student: Shape, teacher: Shape, settings: Settings
 ) -> int:
@@ -294,7 +264,7 @@ def computed_peak(
     with FakeTensorMode():
         run = trial(form, student, teacher, settings)
         held = [run.s, run.t, *run.loss.parameters(), *run.loss.buffers()]
-        with _LiveTensors(held) as counted:
+        with LiveTensors(held) as counted:
             run.forward().backward()
     return counted.peak
 

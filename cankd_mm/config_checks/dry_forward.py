@@ -72,7 +72,7 @@ def check(
 
 
 def _tried(examined: ExaminedConfig) -> Iterator[Finding]:
-    model = _arguments(examined)
+    model = arguments_of(examined)
     try:
         tried = _try(examined, model)
     except _CannotBeTried as failure:
@@ -103,8 +103,12 @@ class _CannotBeTried(Exception):
     """Neither on the meta device nor on the CPU."""
 
 
-def _arguments(examined: ExaminedConfig) -> dict[str, Any]:
-    """What the algorithm is built with, as a runner passes it."""
+def arguments_of(examined: ExaminedConfig) -> dict[str, Any]:
+    """Return what the algorithm is built with, as a runner passes it.
+
+    Args:
+        examined: A distillation.
+    """
     model = dict(examined.model)
     if 'data_preprocessor' in examined.cfg:
         model.setdefault('data_preprocessor', examined.cfg.data_preprocessor)
@@ -117,7 +121,12 @@ def _arguments(examined: ExaminedConfig) -> dict[str, Any]:
     return model
 
 
-def _algorithm(examined: ExaminedConfig) -> type[FrozenTeacherDistill]:
+def algorithm_of(examined: ExaminedConfig) -> type[FrozenTeacherDistill]:
+    """Return the class that trains the student, or one that runs alike.
+
+    Args:
+        examined: A distillation.
+    """
     if not examined.is_frozen_teacher:
         return FrozenTeacherDistill
     kind = examined.model['type']
@@ -131,7 +140,7 @@ def _try(examined: ExaminedConfig, model: Mapping[str, Any]) -> Tried:
         Exception: What building the pair on the CPU raises.
     """
     pair = [getattr(examined, role).on_meta for role in ROLES]
-    arguments = _algorithm(examined), model, examined.scope
+    arguments = algorithm_of(examined), model, examined.scope
     reason = ''
     if None not in pair:
         try:
@@ -169,7 +178,7 @@ def _faults(examined: ExaminedConfig, failure: Exception) -> Iterator[Finding]:
         and examined.model.get('distill_weight') == 0
     ):
         severity = Severity.WARNING
-    algorithm: Callable = _algorithm(examined)
+    algorithm: Callable = algorithm_of(examined)
     remedy = suggestion(failure, algorithm)
     for text in texts:
         key = 'model'

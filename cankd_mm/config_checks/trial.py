@@ -133,6 +133,28 @@ def try_on_meta(
         Exception: Whatever else the algorithm raises, or torch, where a
             model cannot do without values.
     """
+    return built_on_meta(algorithm, model, scope, student, teacher).tried
+
+
+def built_on_meta(
+    algorithm: type[FrozenTeacherDistill],
+    model: Mapping[str, Any],
+    scope: str,
+    student: BaseModel,
+    teacher: BaseModel,
+) -> FrozenTeacherDistill:
+    """Return the pair that :func:`try_on_meta` builds.
+
+    Args:
+        algorithm: As for :func:`try_on_meta`.
+        model: As for :func:`try_on_meta`.
+        scope: As for :func:`try_on_meta`.
+        student: As for :func:`try_on_meta`.
+        teacher: As for :func:`try_on_meta`.
+
+    Raises:
+        Exception: As :func:`try_on_meta`.
+    """
     student, teacher = copy.deepcopy(student), copy.deepcopy(teacher)
     # Whose normalization is not needed for shapes.
     teacher.data_preprocessor = BaseDataPreprocessor()
@@ -166,20 +188,19 @@ def try_on_cpu(
         student, teacher = (
             copy.deepcopy(model[name]) for name in ('architecture', 'teacher')
         )
-        return _build(algorithm, model, student, teacher)
+        return _build(algorithm, model, student, teacher).tried
 
 
-def _build(algorithm, model, student, teacher) -> Tried:
+def _build(algorithm, model, student, teacher) -> FrozenTeacherDistill:
     arguments = copy.deepcopy(
         {key: value for key, value in model.items() if key not in _LEFT_OUT}
     )
     if arguments.get('teacher_dtype') in TEACHER_DTYPES:
         arguments['teacher_dtype'] = None
-    distilled = _without_values(algorithm)(
+    return _without_values(algorithm)(
         student,
         teacher=teacher,
         allow_random_teacher=True,
         fold_teacher_norms=False,
         **arguments,
     )
-    return distilled.tried

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cankd_mm.algorithms.local_modules import NORMS
 from cankd_mm.algorithms.nested_tensors import tensors_in
 from cankd_mm.config_checks.quiet import quiet
 from cankd_mm.pairing.features import (
@@ -51,7 +52,14 @@ def first_modules(model: ModelFeatures, stages: Sequence[Level]) -> list[str]:
         name = calls.names[first]
         # Called once, and the only way from the stages before.
         is_way = not stage & calls.needed_by(tensors[index], except_by=first)
-        if is_way and calls.names.count(name) == 1:
+        own = [
+            backbone.get_submodule(calls.names[n])
+            for n in stage - needed[index]
+        ]
+        is_next = stage & needed[index] and all(
+            isinstance(module, NORMS) for module in own
+        )
+        if is_way and is_next and calls.names.count(name) == 1:
             names.append(f'backbone.{name}')
     return list(dict.fromkeys(names))
 

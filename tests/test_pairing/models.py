@@ -25,6 +25,7 @@ DINO = 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py'
 TOOD = 'mmdet::tood/tood_r50_fpn_1x_coco.py'
 FASTER_RCNN = 'mmdet::faster_rcnn/faster-rcnn_r101_fpn_1x_coco.py'
 HRNET = 'mmseg::hrnet/fcn_hr18_4xb4-80k_ade20k-512x512.py'
+ICNET = 'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py'
 MOBILENETV2 = (
     'mmseg::mobilenet_v2/mobilenet-v2-d8_fcn_4xb4-160k_ade20k-512x512.py'
 )

@@ -5,6 +5,7 @@ from tests.test_pairing.models import (
     CORNERNET,
     DDRNET,
     HRNET,
+    ICNET,
     MOBILENETV2,
     RETINANET,
     SEGFORMER,
@@ -38,6 +39,8 @@ def cuts(path):
         (UNET, ['decoder.3', 'decoder.2', 'decoder.1', 'decoder.0']),
         # Two layers lead from the first output to the second.
         (CORNERNET, []),
+        # Branches, each with convolutions of its own.
+        (ICNET, []),
         # All outputs depend on all layers.
         (HRNET, []),
         (DDRNET, []),

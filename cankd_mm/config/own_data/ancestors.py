@@ -47,6 +47,20 @@ class Ancestors:
         """Every ``data_root`` that data sets of the bases have."""
         return {root for base in self.bases for root in data_roots(base)}
 
+    def roots_beside(self, root: str) -> set[str]:
+        """Return folders that a file itself names for data sets beside a root.
+
+        Args:
+            root: The ``data_root`` at the top of that file.
+        """
+        found: set[str] = set()
+        contents = self.contents
+        for number, content in enumerate(contents):
+            if content.get('data_root') == root:
+                earlier = map(data_roots, contents[number + 1 :])
+                found |= set(data_roots(content)).difference(*earlier)
+        return found
+
     def values(self, key: str, of_recipes: bool = False) -> list[Any]:
         """Return the different values that a key at the top has had.
 

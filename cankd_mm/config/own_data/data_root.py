@@ -52,7 +52,8 @@ def move_data_sets(cfg: Config, ancestors: Ancestors) -> None:
         for key in (f'{split}_dataloader', f'{split}_evaluator'):
             for former in formers:
                 _move(cfg.get(key), former, root)
-    _require_all_moved(cfg, root, ancestors.roots)
+    inherited = ancestors.roots - ancestors.roots_beside(root)
+    _require_all_moved(cfg, root, inherited)
 
 
 def _elsewhere(cfg: Config, root: str) -> bool:

@@ -198,6 +198,18 @@ def test_child_of_the_two_lines_has_them_too(tmp_path):
     assert followed(cfg).to_dict() == before
 
 
+def test_child_leaves_what_its_base_names_beside_its_root(tmp_path):
+    base = tmp_path / 'base.py'
+    base.write_text(
+        "_base_ = 'mmdet::yolox/yolox_s_8xb8-300e_coco.py'\n"
+        "data_root = 'photos/'\n"
+        "val_dataloader = dict(dataset=dict(data_root='others/'))\n"
+    )
+    cfg = child(tmp_path, 'base.py', 'a = 1')
+    assert cfg.val_dataloader.dataset.data_root == 'others/'
+    assert cfg.train_dataloader.dataset.dataset.data_root == 'photos/'
+
+
 def test_path_that_is_written_at_the_data_set_is_left(tmp_path):
     cfg = child(
         tmp_path,

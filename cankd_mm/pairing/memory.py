@@ -1,0 +1,288 @@
+"""Forecasts the memory of a distillation before it trains, from shapes.
+
+One training step runs on torch's meta device, where tensors have shapes and no
+values: the teacher's forward, the student's, the distill losses, and the
+backward of all. What lives at a time is added up. Counted are tensors; what
+kernels and the allocator take for themselves is not. The student runs without
+labels, so that of its task loss only the heads count, and what follows the
+proposals of a two-stage detector, or the encoder of a DETR, does not.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from cankd_mm.algorithms import FrozenTeacherDistill
+from cankd_mm.algorithms.nested_tensors import tensors_in
+from cankd_mm.algorithms.served_heads import served_heads
+from cankd_mm.config_checks.dry_forward import algorithm_of, arguments_of
+from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
+from cankd_mm.config_checks.quiet import quiet
+from cankd_mm.config_checks.trial import built_on_meta
+from cankd_mm.losses.finite_inputs import values_unchecked
+from cankd_mm.pairing.read_models import fixed_size
+from cankd_mm.utils.config_walk import dicts, type_name
+from cankd_mm.utils.live_tensors import LiveTensors
+from cankd_mm.utils.random_state import preserved_random_state
+
+MIB = 2**20
+# Where the recipe does not tell: MMDetection's usual size.
+_USUAL = (800, 1344)
+_DIVISOR = 32
+_RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize')
+# Tensors of a parameter's size that an optimizer keeps of each.
+_STATES = dict(Adam=2, AdamW=2, RMSprop=1)
+
+
+@dataclass(frozen=True)
+class MemoryForecast:
+    """Bytes that training needs.
+
+    Attributes:
+        size: Height and width of the image.
+        fixed: Weights of both models and of the distiller, gradients, and
+            the optimizer's states.
+        student: What the student's forward keeps for the backward, of one
+            image.
+        teacher: The most that the teacher's forward holds at once, likewise.
+        losses: What connectors and distill losses keep, likewise.
+        peak: The most that a step on one image holds beside ``fixed``. The
+            teacher's forward is over when the student's begins, so that this
+            is less than the sum.
+        failure: Why the student's forward ended early, '' if it did not:
+            what follows is not counted.
+    """
+
+    size: tuple[int, int]
+    fixed: int
+    student: int
+    teacher: int
+    losses: int
+    peak: int
+    failure: str = ''
+
+    def total(self, images: int) -> int:
+        """Return the bytes of a step, on one device.
+
+        Args:
+            images: Images of a step.
+        """
+        return self.fixed + images * self.peak
+
+
+def describe(forecast: MemoryForecast, images: int) -> str:
+    """Return a forecast in a line.
+
+    Args:
+        forecast: What is described.
+        images: Images of a step, on one device.
+    """
+    height, width = forecast.size
+    parts = ', '.join(
+        f'{name} {getattr(forecast, name) / MIB:.0f}'
+        for name in ('student', 'teacher', 'losses')
+    )
+    left_out = ', without what follows the proposals or the encoder'
+    return (
+        f'{forecast.total(images) / MIB:,.0f} MiB for {images} images of '
+        f'{height}x{width}: {forecast.fixed / MIB:,.0f} fixed and '
+        f'{forecast.peak / MIB:,.0f} for each (MiB: {parts})'
+        f'{left_out if forecast.failure else ""}'
+    )
+
+
+def forecast_memory(
+    cfg: Config, size: tuple[int, int] | None = None
+) -> MemoryForecast:
+    """Forecast the memory of a distillation.
+
+    Args:
+        cfg: A whole config of this package's algorithms.
+        size: Height and width of the images, None for the largest of the
+            recipe.
+
+    Raises:
+        ValueError: The config is no such distillation, or its models or
+            losses cannot run without values. The message has the reason.
+    """
+    examined = ExaminedConfig(cfg)
+    if not examined.is_frozen_teacher:
+        raise ValueError(
+            f'model.type={cfg.get("model", {}).get("type")!r}, expected '
+            'FrozenTeacherDistill or LocalModuleDistill'
+        )
+    pair = [getattr(examined, role).on_meta for role in ROLES]
+    for role, model in zip(ROLES, pair, strict=True):
+        if model is None:
+            reason = getattr(examined, role).failure_on_meta
+            raise ValueError(f'the {role} cannot run without values: {reason}')
+    size = size or training_size(cfg, examined.student.config)
+    try:
+        distilled = built_on_meta(
+            algorithm_of(examined),
+            arguments_of(examined),
+            examined.scope,
+            *pair,
+        )
+        return _Step(distilled, size).forecast(cfg)
+    except Exception as failure:  # of a model, in any way
+        raise ValueError(
+            f'the pair cannot run without values: {type(failure).__name__}: '
+            f'{failure}'
+        ) from failure
+
+
+def training_size(cfg: Config, student: Any) -> tuple[int, int]:
+    """Return the largest size of the images that a recipe trains on.
+
+    Args:
+        cfg: A whole config.
+        student: The student's.
+
+    Returns:
+        Height and width, padded as detectors need it; 800x1344 where the
+        recipe does not tell.
+    """
+    if found := fixed_size(cfg, student):
+        return found
+    scales = []
+    for _, step in dicts(cfg.get('train_dataloader') or {}):
+        if type_name(step) in _RESIZING:
+            for key in ('scale', 'scales'):
+                value = step.get(key) or ()
+                scales += [value] if _is_scale(value) else value
+    scales = [scale for scale in scales if _is_scale(scale)]
+    if not scales:
+        return _USUAL
+    sides = max((sorted(scale) for scale in scales), key=lambda s: s[0] * s[1])
+    return tuple(-(-side // _DIVISOR) * _DIVISOR for side in sides)
+
+
+def _is_scale(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(side, int) and side > 0 for side in value)
+    )
+
+
+class _Step:
+    """A training step of one image on the meta device.
+
+    Args:
+        model: The pair; its tensors have no values.
+        size: Height and width of the image.
+    """
+
+    def __init__(
+        self, model: FrozenTeacherDistill, size: tuple[int, int]
+    ) -> None:
+        self.model = model.to('meta').train()
+        self.size = size
+        self.failure = ''
+
+    def forecast(self, cfg: Config) -> MemoryForecast:
+        model, teacher = self.model, self.model._teacher.model
+        trained = [p for p in model.parameters() if p.requires_grad]
+        for parameter in trained:
+            # There already, as in every step but the first.
+            parameter.grad = torch.empty_like(parameter)
+        weights = [
+            *model.parameters(),
+            *model.buffers(),
+            *teacher.parameters(),
+            *teacher.buffers(),
+        ]
+        images = self._images()
+        held = [*weights, *(p.grad for p in trained), images[0]]
+        with (
+            quiet(),
+            preserved_random_state(devices=[]),
+            values_unchecked(),
+            LiveTensors(held) as memory,
+        ):
+            model._run_teacher(*images)
+            teacher_peak, records = memory.peak, memory.live
+            with _outputs_kept(model) as kept:
+                self._run_student(images)
+                student = memory.live - records
+                losses = list(model._distill_losses().values())
+                compared = memory.live - records - student
+                total = sum(t.sum() for t in [*kept, *losses])
+                kept.clear()
+                del losses
+            total.backward()
+            peak = memory.peak
+            model._forget_records()
+        gradients = sum(map(_bytes, trained))
+        states = _states(cfg.get('optim_wrapper') or {})
+        return MemoryForecast(
+            size=self.size,
+            fixed=sum(map(_bytes, weights)) + gradients * (1 + states),
+            student=student,
+            teacher=teacher_peak,
+            losses=compared,
+            peak=peak,
+            failure=self.failure,
+        )
+
+    def _images(self) -> tuple[Tensor, list[BaseDataElement]]:
+        mean = getattr(self.model.data_preprocessor, 'mean', None)
+        channels = 3 if mean is None else mean.numel()
+        meta = dict.fromkeys(
+            ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape'),
+            self.size,
+        )
+        sample = BaseDataElement(
+            metainfo=dict(meta, scale_factor=(1.0, 1.0), img_id=0)
+        )
+        image = torch.empty(1, channels, *self.size, device='meta')
+        return image, [sample]
+
+    def _run_student(self, images: tuple) -> None:
+        model = self.model
+        with model._student_records.of(model), served_heads(model, images[1]):
+            try:
+                model(*images, mode='tensor')
+            except Exception as failure:  # heads may need values
+                self.failure = f'{type(failure).__name__}: {failure}'
+
+
+@contextmanager
+def _outputs_kept(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Keep what the parts of a model return, and with it their graphs.
+
+    A forward that fails would let them go, which training does not.
+    """
+    kept: list[Tensor] = []
+
+    def keep(module, inputs, output) -> None:
+        # Of frozen layers training keeps nothing.
+        kept.extend(t for t in tensors_in(output) if t.requires_grad)
+
+    handles = [
+        module.register_forward_hook(keep)
+        for name, module in model.named_modules()
+        if name and name.count('.') < 2 and not name.startswith('distiller')
+    ]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _states(wrapper: Any) -> int:
+    optimizer = wrapper.get('optimizer') or {}
+    kind = type_name(optimizer)
+    return _STATES.get(kind, 1 if optimizer.get('momentum') else 0)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
