@@ -1,6 +1,6 @@
 """Runs a model just as far as its recorders need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -63,7 +63,7 @@ class RecordedForward:
                 module.register_forward_hook(self._leave_when_all_recorded)
                 for module in self._last_modules(model)
             ]
-            data_samples = without_labels(data_samples)
+            data_samples = without_labels(data_samples, inputs.shape[-2:])
             try:
                 with served_heads(model, data_samples):
                     model(inputs, data_samples, mode='tensor')
@@ -94,12 +94,22 @@ class RecordedForward:
 
 
 def without_labels(
-    data_samples: list[BaseDataElement] | None,
+    data_samples: list[BaseDataElement] | None, size: Sequence[int]
 ) -> list[BaseDataElement] | None:
-    """Return copies with only the meta information."""
+    """Return copies with only the meta information.
+
+    Args:
+        data_samples: The batch's.
+        size: Height and width of the batch, which heads from MMDetection
+            read and MMSegmentation's preprocessor does not tell.
+    """
     if data_samples is None:
         return None
-    return [type(sample)(metainfo=sample.metainfo) for sample in data_samples]
+    told = dict(batch_input_shape=tuple(size))
+    return [
+        type(sample)(metainfo={**told, **sample.metainfo})
+        for sample in data_samples
+    ]
 
 
 def records_needed(

@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--images',
         nargs='+',
         type=int,
-        default=[1, 2],
-        help='images of a step (1 2)',
+        default=[2, 4],
+        help='images of a step (2 4)',
     )
 
 

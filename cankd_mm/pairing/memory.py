@@ -1,11 +1,11 @@
 """Forecasts the memory of a distillation before it trains, from shapes.
 
-One training step runs on torch's meta device, where tensors have shapes and no
-values: the teacher's forward, the student's, the distill losses, and the
-backward of all. What lives at a time is added up. Counted are tensors; what
-kernels and the allocator take for themselves is not. The student runs without
-labels, so that of its task loss only the heads count, and what follows the
-proposals of a two-stage detector, or the encoder of a DETR, does not.
+One training step of two images runs on torch's meta device, where tensors have
+shapes and no values: the teacher's forward, the student's, the distill losses,
+and the backward of all. What lives at a time is added up. Counted are tensors;
+what kernels and the allocator take for themselves is not. The student runs
+without labels, so that of its task loss only the heads count, and what follows
+the proposals of a two-stage detector, or the encoder of a DETR, does not.
 """
 
 from collections.abc import Iterator
@@ -35,6 +35,7 @@ MIB = 2**20
 # Where the recipe does not tell: MMDetection's usual size.
 _USUAL = (800, 1344)
 _DIVISOR = 32
+_IMAGES = 2
 _RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize')
 # Tensors of a parameter's size that an optimizer keeps of each.
 _STATES = dict(Adam=2, AdamW=2, RMSprop=1)
@@ -173,7 +174,7 @@ def _is_scale(value: Any) -> bool:
 
 
 class _Step:
-    """A training step of one image on the meta device.
+    """A training step of two images on the meta device.
 
     Args:
         model: The pair; its tensors have no values.
@@ -225,10 +226,10 @@ class _Step:
         return MemoryForecast(
             size=self.size,
             fixed=sum(map(_bytes, weights)) + gradients * (1 + states),
-            student=student,
-            teacher=teacher_peak,
-            losses=compared,
-            peak=peak,
+            student=student // _IMAGES,
+            teacher=teacher_peak // _IMAGES,
+            losses=compared // _IMAGES,
+            peak=peak // _IMAGES,
             failure=self.failure,
         )
 
@@ -242,8 +243,9 @@ class _Step:
         sample = BaseDataElement(
             metainfo=dict(meta, scale_factor=(1.0, 1.0), img_id=0)
         )
-        image = torch.empty(1, channels, *self.size, device='meta')
-        return image, [sample]
+        # Norms after global pooling have no statistics of one image.
+        image = torch.empty(_IMAGES, channels, *self.size, device='meta')
+        return image, [sample] * _IMAGES
 
     def _run_student(self, images: tuple) -> None:
         model = self.model

@@ -13,6 +13,8 @@ from tests.test_pairing.models import (
     DINO,
     FASTER_RCNN,
     HRNET,
+    OCRNET,
+    PIDNET,
     RETINANET,
     RETINANET_R101,
     SEGFORMER,
@@ -220,6 +222,14 @@ def test_cskd_teaches_patches_with_the_logits_of_pixels():
     assert found['teacher_recorders'] == dict(
         conv_seg=dict(type='ModuleOutputs', source='decode_head.conv_seg')
     )
+
+
+@pytest.mark.parametrize('path, has_labels', [(OCRNET, True), (PIDNET, False)])
+def test_cskd_records_labels_of_heads_that_stack_them(path, has_labels):
+    found = parts(draft('cskd', path, path))
+    mapping = found['loss_forward_mappings']['loss_cskd']
+    # PIDNet stacks labels and edges, in a method of its own.
+    assert ('labels' in mapping) is has_labels
 
 
 def test_cskd_records_the_dense_head_of_a_detector():

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import nn
+
 from cankd_mm.pairing.draft import Draft
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.features import Level
@@ -141,10 +143,13 @@ def _head_name(models: TwoModels, name: str) -> str:
 def _stacks_labels(models: TwoModels) -> bool:
     """Whether the student's loss stacks label maps, which are recorded."""
     head = getattr(models.student.model, 'decode_head', None)
-    heads = [head] if not isinstance(head, list) else head
+    heads = head if isinstance(head, nn.ModuleList) else [head]
     for part in heads:
-        function = getattr(type(part), 'loss_by_feat', None)
-        code = getattr(function, '__code__', None)
-        if code is not None and _LABELS_METHOD in code.co_names:
+        loss = getattr(type(part), 'loss_by_feat', None)
+        stack = getattr(type(part), _LABELS_METHOD, None)
+        # PIDNet's head has a method of its own, for edges too.
+        is_known = getattr(stack, '__qualname__', '').startswith('BaseDecode')
+        code = getattr(loss, '__code__', None)
+        if is_known and code and _LABELS_METHOD in code.co_names:
             return True
     return False
