@@ -17,7 +17,7 @@ import json
 import sys
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
-from cankd_mm.pairing.errors import PairingError
+from cankd_mm.pairing.errors import PairingError, described
 from cankd_mm.pairing.feature_table import LEGEND, as_data, rows, table
 from cankd_mm.pairing.features import student_features
 from cankd_mm.pairing.methods import METHODS
@@ -74,8 +74,8 @@ def main() -> None:
                     model.config, model.scope, size or model.size, args.all
                 )
             ]
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'list_features: {error}')
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        sys.exit(f'list_features: {described(error)}')
     found = rows(looked, args.all)
     marked = [model.compared for model in models]
     if args.json:

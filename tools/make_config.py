@@ -16,10 +16,13 @@ the reason is printed (exit code 1).
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 import cankd_mm  # noqa: F401  (before anything of MMRazor)
+from cankd_mm.config.own_data.class_names import checked_classes
+from cankd_mm.pairing.errors import described
 from cankd_mm.pairing.make import MadeConfig, default_name, write_pair
 from cankd_mm.pairing.memory import describe, forecast_memory
 from cankd_mm.pairing.methods import METHODS
@@ -56,7 +59,9 @@ def parse_args() -> argparse.Namespace:
         '--data-root', metavar='PATH', help='the folder of the training data'
     )
     parser.add_argument(
-        '--classes', metavar='A,B,C', help='the names of their classes'
+        '--classes',
+        metavar='A,B,C',
+        help='the names of their classes, or a file with one in each line',
     )
     parser.add_argument(
         '-o',
@@ -72,10 +77,12 @@ def parse_args() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if args.classes is not None:
-        names = [name.strip() for name in args.classes.split(',')]
-        if not all(names):
-            parser.error(f'--classes {args.classes!r}: a name is empty')
-        args.classes = tuple(names)
+        names = tuple(name.strip() for name in args.classes.split(','))
+        try:
+            is_file = Path(args.classes).is_file()
+            args.classes = checked_classes(args.classes if is_file else names)
+        except ValueError as error:
+            parser.error(f'--classes {args.classes!r}: {error}')
     if args.out is None:
         args.out = Path(default_name(args.student, args.teacher, args.method))
     elif args.out.suffix != '.py':
@@ -97,27 +104,32 @@ def main() -> None:
     )
     try:
         made = write_pair(request, args.out)
-    except (FileExistsError, FileNotFoundError, ValueError) as error:
-        sys.exit(f'make_config: {error}')
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        sys.exit(f'make_config: {described(error)}')
     print('\n'.join(summary_lines(made, request)))
     try:
-        images = made.cfg.train_dataloader.get('batch_size', 1)
+        images = (made.cfg.get('train_dataloader') or {}).get('batch_size', 1)
         forecast = describe(forecast_memory(made.cfg), images)
         print(f'{"memory":11} {forecast}')
     except ValueError as error:
         print(f'{"memory":11} not forecast: {error}')
     if not args.no_step:
         _try_step(made)
-    print(f'{"next":11} python tools/train.py {made.path}')
+    print(f'{"next":11} python tools/train.py {shlex.quote(str(made.path))}')
 
 
 def _try_step(made: MadeConfig) -> None:
     size = made.pair.models.student.size
     # Larger images take minutes, and show no more.
     large = max(size) > _LARGEST and made.pair.draft.works_at_any_size
-    step = train_one_step(
-        made.cfg, tuple(min(side, _STEP) for side in size) if large else None
-    )
+    size = tuple(min(side, _STEP) for side in size) if large else None
+    try:
+        step = train_one_step(made.cfg, size)
+    except Exception as error:  # of a model, in any way
+        sys.exit(
+            f'{"one step":11} failed: {type(error).__name__}: {error}\n'
+            f'{made.path} is written, and will not train as it is'
+        )
     distill = {k: v for k, v in step.losses.items() if k.startswith('distill')}
     print(
         f'{"one step":11} loss {step.losses["loss"]:.4g}, of which '

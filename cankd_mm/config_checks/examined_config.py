@@ -218,9 +218,18 @@ class ExaminedConfig:
             config = getattr(self, role)
             model = config.on_meta if config and needed else None
             self._shapes[role] = (
-                recorded_shapes(model, needed) if model else ({}, (0, 0))
+                recorded_shapes(model, needed, self._own_size)
+                if model
+                else ({}, (0, 0))
             )
         return self._shapes[role]
+
+    @property
+    def _own_size(self) -> tuple[int, int] | None:
+        """The size at which training tries the pair, where it is set."""
+        size = self.model.get('dry_run_size')
+        is_size = isinstance(size, list | tuple) and len(size) == 2
+        return tuple(size) if is_size else None
 
 
 def _mapping(value: Any) -> Mapping:

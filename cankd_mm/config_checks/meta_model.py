@@ -148,24 +148,31 @@ def _plain_convolution(module: nn.Module, x: torch.Tensor, *_) -> torch.Tensor:
 
 
 def recorded_shapes(
-    model: BaseModel, needed: Mapping[str, int]
+    model: BaseModel,
+    needed: Mapping[str, int],
+    size: tuple[int, int] | None = None,
 ) -> tuple[dict[str, list[Record]], tuple[int, int]]:
     """Shapes that modules give in one forward, which ends with the last.
 
     Args:
         model: What :func:`meta_model` returned.
         needed: The modules' names, and how many calls of each to wait for.
+        size: Height and width of the image, None for those that the model's
+            images are padded to, or 512x512.
 
     Returns:
         Of each module the shapes of its outputs, call by call, as far as the
         forward goes without values; and height and width of the image.
     """
-    return _cached_shapes(model, tuple(needed.items()))
+    size = size or _image_size(model)
+    return _cached_shapes(model, tuple(needed.items()), size)
 
 
 @functools.lru_cache(maxsize=256)
 def _cached_shapes(
-    model: BaseModel, calls: tuple[tuple[str, int], ...]
+    model: BaseModel,
+    calls: tuple[tuple[str, int], ...],
+    size: tuple[int, int],
 ) -> tuple[dict[str, list[Record]], tuple[int, int]]:
     modules, needed = dict(model.named_modules()), dict(calls)
     records: dict[str, list[Record]] = {
@@ -184,7 +191,6 @@ def _cached_shapes(
         modules[source].register_forward_hook(hook_of(source))
         for source in records
     ]
-    size = _image_size(model)
     meta = dict.fromkeys(
         ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape'), size
     )

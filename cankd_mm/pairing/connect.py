@@ -5,9 +5,9 @@ from typing import Any
 
 from cankd_mm.pairing.draft import Draft
 from cankd_mm.pairing.errors import PairingError
-from cankd_mm.pairing.features import ModelFeatures
 from cankd_mm.pairing.match import Match, described
 from cankd_mm.pairing.source_text import Noted
+from cankd_mm.pairing.two_models import TwoModels
 
 
 def projection(matches: Sequence[Match]) -> dict[str, Any] | None:
@@ -33,7 +33,11 @@ def projection(matches: Sequence[Match]) -> dict[str, Any] | None:
 
 
 def connect(
-    draft: Draft, name: str, match: Match, student: ModelFeatures, method: str
+    draft: Draft,
+    name: str,
+    match: Match,
+    models: TwoModels,
+    project: bool = True,
 ) -> str | None:
     """Add what brings one level to the teacher's grid and channels.
 
@@ -41,64 +45,72 @@ def connect(
         draft: Where the connectors go.
         name: Their name.
         match: The level, and the one that it imitates.
-        student: Tells whether its images have one size.
-        method: 'channels' to leave the grid, 'grid' to leave the channels,
-            'both'.
+        models: Tell which sizes images have.
+        project: Whether channels are brought together, too.
 
     Returns:
         The name, None if nothing is needed.
 
     Raises:
-        PairingError: Grids differ in another way than by a factor, and the
-            size of images is not fixed.
+        PairingError: Grids differ in another way than by a factor that holds
+            for every image.
     """
     parts = []
-    if method != 'channels' and match.needs_resizing:
-        parts.append(_resizing(draft, match, student))
-    if method != 'grid' and (found := projection([match])):
+    if match.needs_resizing:
+        parts.append(_resizing(draft, match, models))
+    if project and (found := projection([match])):
         parts.append(found)
     if not parts:
         return None
-    draft.distiller['connectors'][name] = (
-        parts[0] if len(parts) == 1 else parts
-    )
+    connector = parts[0] if len(parts) == 1 else parts
+    draft.distiller['connectors'][name] = connector
     return name
 
 
-def _resizing(draft: Draft, match: Match, student: ModelFeatures) -> dict:
-    ours, others = match.student, match.teacher
-    height, width = student.size
-    step = max(ours.stride, others.stride)
-    origin = f'from stride {ours.stride} to {others.stride}'
-    mode = dict(mode='area') if ours.stride < others.stride else {}
+def _resizing(draft: Draft, match: Match, models: TwoModels) -> dict:
+    student, teacher = match.student, match.teacher
+    height, width = models.student.size
+    origin = f'from stride {student.stride} to {teacher.stride}'
+    mode = dict(mode='area') if student.stride < teacher.stride else {}
     draft.notes.append(
-        f"the student's {described(ours)} is resized to the teacher's "
-        f'{described(others)}'
+        f"the student's {described(student)} is resized to the teacher's "
+        f'{described(teacher)}'
     )
-    if height % step == 0 and width % step == 0:
-        factor = ours.stride / others.stride
+    if _is_factor(match, models):
+        factor = student.stride / teacher.stride
         factor = int(factor) if factor == int(factor) else factor
         return dict(
             type='ResizeConnector', scale_factor=Noted(factor, origin), **mode
         )
-    if not has_fixed_size(student):
+    if not models.has_one_size:
         raise PairingError(
-            f"the student's {described(ours)} has {ours.grid} positions for "
-            f"an image of {student.size} pixels and the teacher's "
-            f'{described(others)} {others.grid}; images of other sizes would '
-            'need another factor. Name modules of one stride with --at'
+            f"the student's {described(student)} has "
+            f'{student.grid[0]}x{student.grid[1]} positions for an image of '
+            f"{height}x{width} pixels and the teacher's {described(teacher)} "
+            f'{teacher.grid[0]}x{teacher.grid[1]}; images of other sizes '
+            'would need another factor. Name modules of one stride with --at'
         )
-    draft.dry_run_size = student.size
+    draft.dry_run_size = models.student.size
     return dict(
         type='ResizeConnector',
-        size=Noted(others.grid, f'{origin} at {height}x{width} pixels'),
+        size=Noted(teacher.grid, f'{origin} at {height}x{width} pixels'),
         **mode,
     )
 
 
-def has_fixed_size(model: ModelFeatures) -> bool:
-    """Whether a recipe pads all its images to one size."""
-    return getattr(model.model.data_preprocessor, 'size', None) is not None
+def _is_factor(match: Match, models: TwoModels) -> bool:
+    """Whether one factor brings a level to the teacher's grid in any image."""
+    student, teacher = match.student, match.teacher
+    step = max(student.stride, teacher.stride)
+    factor = student.stride / teacher.stride
+    if tuple(int(side * factor) for side in student.grid) != teacher.grid:
+        return False
+    sides = models.student.size
+    if not models.has_one_size:
+        # Images of a batch are padded to a multiple of it.
+        preprocessor = models.student.model.data_preprocessor
+        sides = [getattr(preprocessor, 'pad_size_divisor', 1)]
+    return all(side % step == 0 for side in sides)
 
 
 def _channels(matches: Sequence[Match]) -> str:

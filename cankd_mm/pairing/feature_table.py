@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cankd_mm.pairing.features import Feature, Level, ModelFeatures
-from cankd_mm.pairing.places import decoder_level, module_of
+from cankd_mm.pairing.places import LOGITS, decoder_level, module_of
 
 _PLACES = ('neck', 'backbone')
-_LOGITS = ('conv_seg', 'cls_seg')
 LEGEND = (
     'channels x rows x columns /stride, or tokens x channels. frozen: no '
     'gradient reaches it. 2 calls: called twice for an image; the first is '
@@ -118,7 +117,7 @@ def _names(models: Sequence[ModelFeatures], whole: bool) -> Iterator[str]:
         if level is not None:
             yield level.source
         for name in model.features:
-            if name.rpartition('.')[2] in _LOGITS:
+            if name.rpartition('.')[2] in LOGITS:
                 yield name
     if whole:
         for model in models:

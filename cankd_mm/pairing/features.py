@@ -1,6 +1,7 @@
 """Lists what the modules of a model return for one image."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,9 @@ from cankd_mm.utils.random_state import preserved_random_state
 DEFAULT_SIZE = (512, 512)
 # What a model may have to be built on a CPU: 2 GB in float32.
 _MOST_PARAMETERS = 500_000_000
-# A forward that fails after all of these has shown what pairs compare.
+# A stride and the quotient of image and map differ by no more.
+_NEAR = 0.25
+# Pairs compare these places; what fails after them does not matter.
 _NAMED_PLACES = ('backbone', 'neck', 'decode_head')
 
 
@@ -72,8 +75,15 @@ class Level:
 
     @property
     def stride(self) -> int:
-        """Pixels of the image for each row of a map."""
-        return max(round(self.image[0] / self.grid[0]), 1)
+        """Pixels of the image for each row of a map.
+
+        Rows that an image does not fill make the quotient smaller: it is
+        rounded to a power of two where one is near, which strides are.
+        """
+        quotient = self.image[0] / self.grid[0]
+        power = 2 ** round(math.log2(max(quotient, 1)))
+        is_near = abs(quotient / power - 1) <= _NEAR
+        return power if is_near else max(round(quotient), 1)
 
 
 @dataclass(frozen=True)
@@ -148,9 +158,7 @@ def student_features(
         ValueError: The model cannot be built.
     """
     found = _features(config, scope, size, whole, training=True)
-    evaluated = _without_values(config, scope, size, training=False)
-    if evaluated is None:
-        return found
+    evaluated = _features(config, scope, found.size, False, training=False)
     features = {
         name: _without_auxiliary(feature, evaluated.features.get(name))
         for name, feature in found.features.items()

@@ -1,6 +1,7 @@
 """Writes a pair's config that has been checked."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def write_pair(
         PairingError: The method makes no sense for the pair, the teacher has
             no weights, or the config has errors.
         FileExistsError: The file is there, or has another text.
+        OSError: The file cannot be written.
         FileNotFoundError: There is no such config.
         ValueError: A config has no model.
     """
@@ -65,29 +67,55 @@ def write_pair(
             'metafile beside it. Name its checkpoint: --teacher-ckpt FILE or '
             'URL'
         )
-    if path.exists() and path.read_text(encoding='utf-8') != pair.text:
+    _require_same_text(path, pair.text)
+    with tempfile.TemporaryDirectory() as folder:
+        checked = Path(folder, path.name)
+        checked.write_text(pair.absolute_text, encoding='utf-8')
+        with quiet():
+            cfg = config_from_file(checked, 'config')
+            findings = check_config(cfg, dry_forward=True)
+    errors = [f for f in findings if f.severity is Severity.ERROR]
+    if errors:
+        raise PairingError(
+            'the config of this pair has faults, and nothing was written:\n'
+            + '\n'.join(map(line, errors))
+        )
+    _write_new(path, pair.text)
+    return MadeConfig(path, pair, config_from_file(path, 'config'), findings)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file as a whole, unless it is there with this very text.
+
+    Processes of one training do so at the same time.
+
+    Raises:
+        FileExistsError: It is there with another text.
+    """
+    if path.exists():
+        _require_same_text(path, text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp('.part', f'.{path.stem}.', path.parent)
+    try:
+        with os.fdopen(handle, 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        try:
+            os.link(name, path)  # which never replaces a file
+        except FileExistsError:
+            _require_same_text(path, text)
+    finally:
+        os.unlink(name)
+
+
+def _require_same_text(path: Path, text: str) -> None:
+    if path.exists() and path.read_text(encoding='utf-8') != text:
         raise FileExistsError(
             f'{path} is there with another text, and nothing was written. '
-            'Train it as it is (tools/train.py), or remove it'
+            'Train it as it is (tools/train.py), remove it, or name another '
+            'place (--out, or --work-dir)'
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, where its bases are found.
-    draft = path.with_name(f'.{path.stem}.{os.getpid()}.py')
-    draft.write_text(pair.text, encoding='utf-8')
-    try:
-        with quiet():
-            cfg = config_from_file(draft, 'config')
-        findings = check_config(cfg, dry_forward=True)
-        errors = [f for f in findings if f.severity is Severity.ERROR]
-        if errors:
-            raise PairingError(
-                'the config of this pair has faults, and nothing was '
-                'written:\n' + '\n'.join(map(line, errors))
-            )
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return MadeConfig(path, pair, config_from_file(path, 'config'), findings)
 
 
 def default_name(student: str, teacher: str, method: str) -> str:

@@ -121,7 +121,13 @@ def _left_out(pairs, student, teacher) -> Iterable[str]:
         matched = {id(getattr(pair, role)) for pair in pairs}
         for level in levels:
             if id(level) not in matched:
-                yield (
-                    f"the {role}'s {described(level)}: the {other} has no "
-                    'level of this stride for it'
+                has_stride = any(
+                    getattr(pair, role).stride == level.stride
+                    for pair in pairs
                 )
+                reason = (
+                    'a later level of this stride is compared'
+                    if has_stride
+                    else f'the {other} has no level of this stride'
+                )
+                yield f"the {role}'s {described(level)}: {reason}"

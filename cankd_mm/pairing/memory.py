@@ -10,11 +10,12 @@ the proposals of a two-stage detector, or the encoder of a DETR, does not.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from cankd_mm.config_checks.dry_forward import algorithm_of, arguments_of
 from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
 from cankd_mm.config_checks.quiet import quiet
 from cankd_mm.config_checks.trial import built_on_meta
+from cankd_mm.functional import chunks
 from cankd_mm.losses.finite_inputs import values_unchecked
 from cankd_mm.pairing.read_models import fixed_size
 from cankd_mm.utils.config_walk import dicts, type_name
@@ -58,6 +60,8 @@ class MemoryForecast:
             is less than the sum.
         failure: Why the student's forward ended early, '' if it did not:
             what follows is not counted.
+        is_size_known: Whether the recipe has the size; otherwise it is
+            MMDetection's usual one.
     """
 
     size: tuple[int, int]
@@ -67,6 +71,7 @@ class MemoryForecast:
     losses: int
     peak: int
     failure: str = ''
+    is_size_known: bool = True
 
     def total(self, images: int) -> int:
         """Return the bytes of a step, on one device.
@@ -89,10 +94,12 @@ def describe(forecast: MemoryForecast, images: int) -> str:
         f'{name} {getattr(forecast, name) / MIB:.0f}'
         for name in ('student', 'teacher', 'losses')
     )
-    left_out = ', without what follows the proposals or the encoder'
+    left_out = ', without the parts that need values (proposals, encoders)'
+    guess = ' (assumed: the recipe does not resize)'
     return (
         f'{forecast.total(images) / MIB:,.0f} MiB for {images} images of '
-        f'{height}x{width}: {forecast.fixed / MIB:,.0f} fixed and '
+        f'{height}x{width}{"" if forecast.is_size_known else guess}: '
+        f'{forecast.fixed / MIB:,.0f} fixed and '
         f'{forecast.peak / MIB:,.0f} for each (MiB: {parts})'
         f'{left_out if forecast.failure else ""}'
     )
@@ -123,7 +130,7 @@ def forecast_memory(
         if model is None:
             reason = getattr(examined, role).failure_on_meta
             raise ValueError(f'the {role} cannot run without values: {reason}')
-    size = size or training_size(cfg, examined.student.config)
+    found = size or training_size(cfg, examined.student.config)
     try:
         distilled = built_on_meta(
             algorithm_of(examined),
@@ -131,15 +138,17 @@ def forecast_memory(
             examined.scope,
             *pair,
         )
-        return _Step(distilled, size).forecast(cfg)
+        forecast = _Step(distilled, found or _USUAL).forecast(cfg)
+        return replace(forecast, is_size_known=found is not None)
     except Exception as failure:  # of a model, in any way
+        reason = str(failure).partition('\n')[0]
         raise ValueError(
-            f'the pair cannot run without values: {type(failure).__name__}: '
-            f'{failure}'
+            'this pair cannot run without values (on the meta device): '
+            f'{reason}'
         ) from failure
 
 
-def training_size(cfg: Config, student: Any) -> tuple[int, int]:
+def training_size(cfg: Config, student: Any) -> tuple[int, int] | None:
     """Return the largest size of the images that a recipe trains on.
 
     Args:
@@ -147,8 +156,8 @@ def training_size(cfg: Config, student: Any) -> tuple[int, int]:
         student: The student's.
 
     Returns:
-        Height and width, padded as detectors need it; 800x1344 where the
-        recipe does not tell.
+        Height and width, padded as detectors need it; None where the recipe
+        does not resize.
     """
     if found := fixed_size(cfg, student):
         return found
@@ -160,7 +169,7 @@ def training_size(cfg: Config, student: Any) -> tuple[int, int]:
                 scales += [value] if _is_scale(value) else value
     scales = [scale for scale in scales if _is_scale(scale)]
     if not scales:
-        return _USUAL
+        return None
     sides = max((sorted(scale) for scale in scales), key=lambda s: s[0] * s[1])
     return tuple(-(-side // _DIVISOR) * _DIVISOR for side in sides)
 
@@ -206,6 +215,7 @@ class _Step:
             quiet(),
             preserved_random_state(devices=[]),
             values_unchecked(),
+            _chunks_of_this_machine(),
             LiveTensors(held) as memory,
         ):
             model._run_teacher(*images)
@@ -254,6 +264,18 @@ class _Step:
                 model(*images, mode='tensor')
             except Exception as failure:  # heads may need values
                 self.failure = f'{type(failure).__name__}: {failure}'
+
+
+@contextmanager
+def _chunks_of_this_machine() -> Iterator[None]:
+    """Cut large maps as on a CPU, where there is no other device."""
+    before = chunks.DEVICE_ELEMENTS
+    if get_device() == 'cpu':
+        chunks.DEVICE_ELEMENTS = chunks.CPU_ELEMENTS
+    try:
+        yield
+    finally:
+        chunks.DEVICE_ELEMENTS = before
 
 
 @contextmanager

@@ -2,14 +2,33 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from cankd_mm.config.own_data.class_names import checked_classes
+from cankd_mm.pairing.errors import described
 from cankd_mm.pairing.make import default_name, write_pair
 from cankd_mm.pairing.pair import PairRequest
 from cankd_mm.utils.command_line import rank
 
 # Beside it the runner writes the whole config under the same name.
 _FOLDER = 'made'
+# Of the distillation that is made.
+_OWN_KEYS = (
+    'allow_random_teacher',
+    'architecture',
+    'distill_weight',
+    'distiller',
+    'dry_run_size',
+    'fold_teacher_norms',
+    'inherit',
+    'student_ckpt',
+    'teacher',
+    'teacher_channels_last',
+    'teacher_ckpt',
+    'teacher_dtype',
+    'truncations',
+)
 
 
 def use_made_config(args: argparse.Namespace) -> None:
@@ -31,6 +50,14 @@ def use_made_config(args: argparse.Namespace) -> None:
         args.work_dir = str(Path('work_dirs', Path(name).stem))
     path = Path(args.work_dir, _FOLDER, name)
     options = args.cfg_options or {}
+    for key in options:
+        if key.startswith('model.') and key.split('.')[1] not in _OWN_KEYS:
+            sys.exit(
+                f'--cfg-options {key}: with --distill-from the model is the '
+                "distillation, and the student's is model.architecture. Set "
+                'what shapes the student in a config of its own, with the '
+                'recipe as its _base_'
+            )
     classes = options.get('classes')
     request = PairRequest(
         student=args.config,
@@ -39,12 +66,13 @@ def use_made_config(args: argparse.Namespace) -> None:
         teacher_ckpt=args.teacher_ckpt,
         at=args.at,
         data_root=options.get('data_root'),
-        classes=None if classes is None else tuple(classes),
     )
     try:
+        if classes is not None:
+            request = replace(request, classes=checked_classes(classes))
         made = write_pair(request, path, reuse=True)
-    except (FileExistsError, FileNotFoundError, ValueError) as error:
-        sys.exit(f'--distill-from {args.distill_from}: {error}')
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        sys.exit(f'--distill-from {args.distill_from}: {described(error)}')
     if rank(args.launcher) == 0:
         print(f'{path}: {made.pair.draft.summary}', flush=True)
     args.config = str(path)

@@ -52,7 +52,10 @@ class Step:
 
 
 def train_one_step(
-    cfg: Config, size: tuple[int, int] | None = None, images: int = 2
+    cfg: Config,
+    size: tuple[int, int] | None = None,
+    images: int = 2,
+    steps: int = 1,
 ) -> Step:
     """Build the model of a config with random weights and train it once.
 
@@ -68,6 +71,7 @@ def train_one_step(
         size: Height and width of the images. None for the size to which the
             data preprocessor of a segmentor pads them, or 256 x 256.
         images: Number of images.
+        steps: How many steps are taken on them; the last one is returned.
 
     Raises:
         ValueError: The config lacks a model or an optimizer, or the models
@@ -91,7 +95,7 @@ def train_one_step(
         _told_progress(),
     ):
         set_random_seed(0)
-        return _Trial(cfg, size, images).run()
+        return _Trial(cfg, size, images).run(steps)
 
 
 class _Trial:
@@ -114,15 +118,16 @@ class _Trial:
         self.distills = 'architecture' in self.config
         self.student = self.config.get('architecture', self.config)
 
-    def run(self) -> Step:
+    def run(self, steps: int) -> Step:
         """Build and train."""
         model = self._distilled() if self.distills else self._plain()
         model.train()
         wrapper = _optim_wrapper(model, self.cfg.optim_wrapper)
-        batch = self._batch(model)
-        start = time.perf_counter()
-        logged = model.train_step(batch, wrapper)
-        seconds = time.perf_counter() - start
+        for _ in range(steps):
+            batch = self._batch(model)
+            start = time.perf_counter()
+            logged = model.train_step(batch, wrapper)
+            seconds = time.perf_counter() - start
         losses = {k: float(v) for k, v in logged.items() if 'loss' in k}
         self._check(model, losses)
         return Step(losses, seconds)

@@ -1,7 +1,7 @@
 """Makes the config of a pair from the configs of two models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,14 @@ class Pair:
 
     Attributes:
         text: The config file's.
+        absolute_text: The same for any folder: its base has an absolute path.
         draft: What the method has chosen.
         models: The two models.
         teacher_ckpt: The teacher's weights that it names, None without.
     """
 
     text: str
+    absolute_text: str
     draft: Draft
     models: TwoModels
     teacher_ckpt: str | None
@@ -112,8 +114,14 @@ def make_pair(request: PairRequest) -> Pair:
         data_root=request.data_root,
         classes=request.classes,
     )
-    text = config_text(recipe, request.method, draft)
-    return Pair(text, draft, models, recipe.teacher_ckpt)
+    anywhere = replace(recipe, student=base_path(request.student, None))
+    return Pair(
+        text=config_text(recipe, request.method, draft),
+        absolute_text=config_text(anywhere, request.method, draft),
+        draft=draft,
+        models=models,
+        teacher_ckpt=recipe.teacher_ckpt,
+    )
 
 
 def look_at(
@@ -148,7 +156,8 @@ def look_at(
         size = found[role].size
     return TwoModels(
         **found,
-        is_segmentor=student.scope == 'mmseg',
+        is_segmentor=hasattr(found['student'].model, 'decode_head'),
+        has_one_size=student.size is not None,
         classes=(class_count(student.config), class_count(teacher.config)),
         at=at,
     )
@@ -202,11 +211,12 @@ def class_count(model: Mapping[str, Any]) -> int | None:
         None where they do not agree, or have no number.
     """
     counts = set(class_counts(model).values())
-    if not counts:  # a head of one class
+    if not counts:
+        # A head of one class may be one that only finds objects.
         counts = {
-            head['num_classes']
-            for key, head in dicts(model)
-            if key.partition('.')[0] in ('bbox_head', 'decode_head')
-            and head.get('num_classes')
+            1
+            for key in ('bbox_head', 'decode_head')
+            for _, head in dicts(model.get(key))
+            if head.get('num_classes') == 1 and not head.get('class_agnostic')
         }
     return counts.pop() if len(counts) == 1 else None

@@ -1,7 +1,6 @@
 """The places of a model that the methods compare."""
 
 import difflib
-from collections.abc import Sequence
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -9,8 +8,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.features import Level, ModelFeatures
 
-PLACES = ('neck', 'backbone', 'decoder')
-_LOGITS = ('conv_seg', 'cls_seg')
+LOGITS = ('conv_seg', 'cls_seg')
 _NORMS = (_NormBase, nn.GroupNorm)
 
 
@@ -31,7 +29,19 @@ def levels_at(model: ModelFeatures, at: str, role: str) -> tuple[Level, ...]:
     else:
         found = model.maps(at)
     if found:
+        calls = model.features[found[0].source].calls
+        if calls > 1:
+            raise PairingError(
+                f"the {role}'s {at!r} is called {calls} times for one image, "
+                'and only one of its maps would be compared. Name a module '
+                'upstream of it, such as the neck'
+            )
         return found
+    if at == 'decoder':
+        raise PairingError(
+            f'--at decoder: the {role} ({type(model.model).__name__}) has no '
+            'decode head with a normalized map. Name a module'
+        )
     known = [name for name in model.features if model.maps(name)]
     if not known:
         raise PairingError(
@@ -39,12 +49,14 @@ def levels_at(model: ModelFeatures, at: str, role: str) -> tuple[Level, ...]:
             f'{model.failure}'
         )
     close = difflib.get_close_matches(at, known, 3, 0.0)
-    reason = (
-        'returns no map (B, C, H, W)'
-        if at in model.features
-        else 'was not called in one forward'
-    )
-    if model.failure and at not in model.features:
+    if at not in dict(model.model.named_modules()):
+        reason = 'is no module of it'
+    elif at in model.features:
+        shapes = [level.shape for level in model.features[at].levels]
+        reason = f'returns no map (B, C, H, W), but {shapes or "no tensor"}'
+    else:
+        reason = "was not called in a forward without labels (mode 'tensor')"
+    if model.failure and 'not called' in reason:
         reason += f', which ended early ({model.failure})'
     raise PairingError(
         f"the {role}'s {at!r} {reason}. The closest modules that return maps "
@@ -101,7 +113,7 @@ def decoder_level(model: ModelFeatures) -> Level | None:
     for name in model.features:
         if not name.startswith('decode_head.'):
             continue
-        if name.rpartition('.')[2] in _LOGITS:
+        if name.rpartition('.')[2] in LOGITS:
             found = tap  # of several heads the last
         elif isinstance(modules[name], _NORMS):
             tap = next(iter(model.maps(name)), tap)
@@ -119,7 +131,7 @@ def logits_level(model: ModelFeatures, num_classes: int) -> Level | None:
     for name in model.features:
         if name.startswith('decode_head.'):
             for level in model.maps(name):
-                is_named = name.rpartition('.')[2] in _LOGITS
+                is_named = name.rpartition('.')[2] in LOGITS
                 if is_named and level.channels == num_classes:
                     found = level
     return found
@@ -143,10 +155,3 @@ def module_of(level: Level) -> tuple[str, int | None]:
 def _head(model: nn.Module) -> nn.Module | None:
     head = getattr(model, 'decode_head', None)
     return head[0] if isinstance(head, nn.ModuleList) else head
-
-
-def named_levels(levels: Sequence[Level]) -> bool:
-    """Whether levels are all that one module returns, in its order."""
-    return len({level.source for level in levels}) == 1 and [
-        level.index for level in levels
-    ] == list(range(len(levels)))

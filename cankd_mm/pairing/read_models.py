@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
 from cankd_mm.utils.config_file import config_from_file
-from cankd_mm.utils.config_walk import dicts
+from cankd_mm.utils.config_walk import dicts, type_name
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,33 @@ def fixed_size(
         Height and width.
     """
     size = (model.get('data_preprocessor') or {}).get('size')
-    if isinstance(size, list | tuple) and len(size) == 2:
+    if _is_size(size):
         return tuple(size)
+    found = None
     for _, step in dicts(cfg.get('train_dataloader') or {}):
-        scale = step.get('scale')
-        if (
-            step.get('type') == 'Resize'
-            and step.get('keep_ratio') is False
-            and isinstance(scale, list | tuple)
-        ):
-            return tuple(scale)[::-1]
-    return None
+        found = _size_after(step) or found
+    return found
+
+
+def _size_after(step: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the size that a step of a pipeline gives to every image."""
+    kind = type_name(step)
+    if kind == 'RandomCenterCropPad':
+        size = step.get('crop_size')
+        return tuple(size) if _is_size(size) else None
+    if kind == 'Pad':
+        size = step.get('size')
+    elif kind == 'Resize' and not step.get('keep_ratio'):
+        size = step.get('scale')
+    else:
+        return None
+    # Width and height.
+    return tuple(size)[::-1] if _is_size(size) else None
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(side, int) and side > 0 for side in value)
+    )

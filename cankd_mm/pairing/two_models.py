@@ -23,6 +23,8 @@ class TwoModels:
         student: As training records it.
         teacher: As it runs beside the student.
         is_segmentor: Whether the student labels pixels.
+        has_one_size: Whether the student's recipe brings all its images to
+            one size.
         classes: How many classes the student and the teacher have, None
             where their heads do not tell.
         at: The place that a user has chosen: 'neck', 'backbone', 'decoder',
@@ -32,6 +34,7 @@ class TwoModels:
     student: ModelFeatures
     teacher: ModelFeatures
     is_segmentor: bool
+    has_one_size: bool = False
     classes: tuple[int | None, int | None] = (None, None)
     at: str | None = None
 

@@ -105,11 +105,17 @@ def _header(recipe: Recipe, method: str, draft: Draft) -> str:
         Path(path.rpartition('::')[2]).stem
         for path in (recipe.teacher, recipe.student)
     )
+    paths = [recipe.teacher, recipe.teacher_ckpt or '']
     lines = [
         f'{_TITLES[method]}: {teacher} teaches {student}.',
         f'Compared: {draft.summary}.',
         *(f'{note[0].upper()}{note[1:]}.' for note in draft.notes),
     ]
+    if any(p and '::' not in p and '://' not in p for p in paths):
+        lines.append(
+            "The teacher's files are named from the folder that training is "
+            'started in.'
+        )
     return '\n'.join(
         textwrap.fill(
             line,

@@ -17,6 +17,8 @@ BISENET = (
 )
 CENTERNET = 'mmdet::centernet/centernet_r18_8xb16-crop512-140e_coco.py'
 CORNERNET = 'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py'
+DANET = 'mmseg::danet/danet_r50-d8_4xb4-80k_ade20k-512x512.py'
+FASTSCNN = 'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py'
 DDRNET = 'mmseg::ddrnet/ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024.py'
 DEEPLABV3PLUS = (
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py'

@@ -28,9 +28,9 @@ def test_what_has_no_counterpart_is_described():
     matches = by_stride(levels('neck', 8, 16, 32), levels('fpn', 4, 8, 16))
     assert matches.left_out == (
         "the student's neck[2] (stride 32): the teacher has no level of this "
-        'stride for it',
+        'stride',
         "the teacher's fpn[0] (stride 4): the student has no level of this "
-        'stride for it',
+        'stride',
     )
 
 
@@ -64,3 +64,11 @@ def test_a_match_tells_what_it_needs():
     (a,), (b,) = levels('neck', 8), levels('neck', 8, channels=16)
     (match,) = by_stride([a], [b]).pairs
     assert match.needs_projection and not match.needs_resizing
+
+
+def test_a_level_whose_stride_another_one_took_is_said_to_be_so():
+    matches = by_stride(levels('neck', 8), levels('backbone', 8, 8))
+    assert matches.left_out == (
+        "the teacher's backbone[0] (stride 8): a later level of this stride "
+        'is compared',
+    )

@@ -74,7 +74,7 @@ def test_the_peak_is_less_than_the_sum_of_all_and_more_than_the_student():
 def test_what_follows_the_proposals_is_said_to_be_left_out():
     found = forecast_memory(read(FASTER), (128, 128))
     assert found.failure
-    assert 'without what follows the proposals' in describe(found, 2)
+    assert 'without the parts that need values' in describe(found, 2)
 
 
 @pytest.mark.parametrize(

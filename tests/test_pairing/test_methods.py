@@ -9,9 +9,11 @@ from tests.test_pairing.models import (
     ATSS,
     BISENET,
     CENTERNET,
+    DANET,
     DEEPLABV3PLUS,
     DINO,
     FASTER_RCNN,
+    FASTSCNN,
     HRNET,
     OCRNET,
     PIDNET,
@@ -137,6 +139,31 @@ def test_two_modules_can_be_chosen():
     ]
 
 
+def test_a_module_of_several_calls_is_refused():
+    with pytest.raises(PairingError, match='is called 5 times'):
+        draft('cankd', RETINANET, RETINANET_R101, at='bbox_head.retina_cls')
+
+
+def test_a_factor_that_padding_does_not_make_exact_is_refused():
+    # Padded to multiples of 32, and of stride 64 the grid is rounded.
+    with pytest.raises(PairingError, match='would need another factor'):
+        draft(
+            'cankd',
+            RETINANET,
+            RETINANET_R101,
+            at='neck.fpn_convs.3=neck.fpn_convs.2',
+        )
+
+
+def test_images_of_one_size_are_resized_to_a_grid():
+    found = draft(
+        'cankd', SSD, RETINANET, at='neck.extra_layers.0=backbone.layer3'
+    )
+    resize, _ = parts(found)['connectors']['to_teacher']
+    assert resize == dict(type='ResizeConnector', size=(19, 19))
+    assert found.dry_run_size == (300, 300)
+
+
 def test_frozen_modules_are_refused():
     with pytest.raises(PairingError, match='no gradient reaches it'):
         draft('cankd', RETINANET, RETINANET_R101, at='backbone.layer1')
@@ -202,7 +229,7 @@ def test_lakd_cuts_between_the_stages_that_learn():
 
 
 def test_lakd_needs_stages():
-    with pytest.raises(PairingError, match='share their layers'):
+    with pytest.raises(PairingError, match='the only way'):
         draft('lakd', HRNET, DEEPLABV3PLUS)
 
 
@@ -224,7 +251,21 @@ def test_cskd_teaches_patches_with_the_logits_of_pixels():
     )
 
 
-@pytest.mark.parametrize('path, has_labels', [(OCRNET, True), (PIDNET, False)])
+def test_cskd_takes_the_activation_of_the_teachers_loss():
+    loss = parts(draft('cskd', FASTSCNN, FASTSCNN))['distill_losses']
+    assert loss['loss_cskd']['activation'] == 'sigmoid'
+    loss = parts(draft('cskd', OCRNET, OCRNET))['distill_losses']
+    assert 'activation' not in loss['loss_cskd']
+
+
+def test_cskd_takes_no_module_of_the_teacher():
+    with pytest.raises(PairingError, match="student's module only"):
+        draft('cskd', SEGFORMER, DEEPLABV3PLUS, at='backbone=decode_head')
+
+
+@pytest.mark.parametrize(
+    'path, has_labels', [(OCRNET, True), (DANET, True), (PIDNET, False)]
+)
 def test_cskd_records_labels_of_heads_that_stack_them(path, has_labels):
     found = parts(draft('cskd', path, path))
     mapping = found['loss_forward_mappings']['loss_cskd']
@@ -249,6 +290,8 @@ def test_cskd_records_the_dense_head_of_a_detector():
         ((BISENET, DEEPLABV3PLUS), 'has 171 and the teacher 150'),
         ((RETINANET, FASTER_RCNN), 'no dense head'),
         ((RETINANET, DINO), 'no dense head'),
+        # Its class logits are trained on objects only.
+        ((RETINANET, YOLOX_S), 'no dense head'),
         # Its head gives probabilities.
         ((RETINANET, TOOD), 'no dense head'),
         # Its head's classes are exclusive.

@@ -60,5 +60,5 @@ def test_class_logits_are_found_by_their_number():
 
 
 def test_a_module_that_is_not_there_names_the_closest():
-    with pytest.raises(PairingError, match="'nek' was not called.*'neck'"):
+    with pytest.raises(PairingError, match="'nek' is no module of it.*'neck'"):
         levels_at(student(RETINANET), 'nek', 'student')

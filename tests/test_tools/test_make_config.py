@@ -33,6 +33,27 @@ def test_writes_a_config_that_trains(tmp_path, method):
     assert cfg.model.teacher_ckpt == WEIGHTS
 
 
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('a = [', 'a config cannot be read: SyntaxError'),
+        (
+            "custom_imports = dict(imports=['no_such_package'])",
+            'no_such_package',
+        ),
+    ],
+)
+def test_a_student_that_cannot_be_read_is_told(tmp_path, text, message):
+    student = tmp_path / 'student.py'
+    student.write_text(text)
+    code, output = fork_tool_unchecked(
+        TOOL, student, TEACHER, '--method', 'cankd', '-o', tmp_path / 'a.py'
+    )
+    assert code == 1
+    assert message in output
+    assert 'Traceback' not in output
+
+
 def test_a_file_that_is_there_is_not_lost(tmp_path):
     path = tmp_path / 'pair.py'
     path.write_text('mine')
@@ -47,12 +68,15 @@ def test_a_file_that_is_there_is_not_lost(tmp_path):
     [
         ([], 'has no published weights'),
         (['--teacher-ckpt', 'nowhere.pth'], 'there is no file nowhere.pth'),
-        (['--teacher-ckpt', WEIGHTS, '--at', 'nek'], "closest .* 'neck'"),
-        (['--teacher-ckpt', WEIGHTS, '--classes', 'a,,b'], 'a name is empty'),
+        (['--teacher-ckpt', WEIGHTS, '--at', 'nek'], "closest .*'neck'"),
+        (
+            ['--teacher-ckpt', WEIGHTS, '--classes', 'a,,b'],
+            'expected a sequence of names',
+        ),
     ],
 )
 def test_refuses_with_the_reason_and_writes_nothing(tmp_path, options, reason):
-    code, output = make(tmp_path / 'pair.py', *options)
+    code, output = make(tmp_path / 'new/pair.py', *options)
     assert code in (1, 2)
     assert 'Traceback' not in output
     assert re.search(reason, output), output
@@ -91,6 +115,28 @@ def test_an_incomplete_command_is_refused(tmp_path, options, reason):
     assert code
     assert reason in output
     assert 'Traceback' not in output
+
+
+def test_text_that_is_no_file_of_classes_is_refused(tmp_path):
+    command = (
+        *('train.py', STUDENT, '--distill-from', TEACHER, '--method', 'cankd'),
+        *('--teacher-ckpt', WEIGHTS, '--work-dir', tmp_path),
+        *('--cfg-options', 'classes=names.txt', 'data_root=nowhere'),
+    )
+    code, output = fork_tool_unchecked(*command)
+    assert code == 1
+    assert "classes='names.txt' is text" in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_of_the_students_model_are_refused(tmp_path):
+    code, output = fork_tool_unchecked(
+        *('train.py', STUDENT, '--distill-from', TEACHER, '--method', 'cankd'),
+        *('--teacher-ckpt', WEIGHTS, '--work-dir', tmp_path),
+        *('--cfg-options', 'model.backbone.frozen_stages=4'),
+    )
+    assert code == 1
+    assert 'model.backbone.frozen_stages: with --distill-from' in output
 
 
 def test_an_edited_config_is_not_replaced(tmp_path):

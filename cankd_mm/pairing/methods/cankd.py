@@ -37,8 +37,7 @@ def draft_cankd(models: TwoModels) -> Draft:
                 draft,
                 name.replace('loss_cankd', 'to_teacher'),
                 match,
-                models.student,
-                'both',
+                models,
             )
             draft.compare(name, _loss([match]), match, connector)
     return draft

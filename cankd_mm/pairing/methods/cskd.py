@@ -12,9 +12,15 @@ from cankd_mm.pairing.places import last_stage, levels_at, logits_level
 from cankd_mm.pairing.source_text import Noted
 from cankd_mm.pairing.two_models import TwoModels
 
-# Heads whose forward gives probabilities in the place of logits, or takes one
-# image at a time.
-_OTHER_FORWARDS = {'TOODHead', 'GuidedAnchorHead'}
+# Heads whose forward gives probabilities in the place of logits, whose class
+# logits say nothing of background (an objectness does), or that take one image
+# at a time.
+_OTHER_FORWARDS = {
+    'TOODHead',
+    'AutoAssignHead',
+    'YOLOXHead',
+    'GuidedAnchorHead',
+}
 _LABELS = 'mmseg.models.decode_heads.decode_head.BaseDecodeHead'
 _LABELS_METHOD = '_stack_batch_gt'
 
@@ -53,6 +59,8 @@ def draft_cskd(models: TwoModels) -> Draft:
     )
     if models.is_segmentor:
         logits = _segmentor_logits(models, classes)
+        if _has_sigmoid(models):
+            loss['activation'] = Noted('sigmoid', "as the teacher's loss")
         mapping['t_feature'] = draft.record('teacher', logits)
         if _stacks_labels(models):
             mapping['labels'] = draft.record_module(
@@ -83,6 +91,11 @@ def _count(classes: int | None) -> str:
 
 def _patches(models: TwoModels) -> Level:
     """The map whose positions are classified."""
+    if models.at and '=' in models.at:
+        raise PairingError(
+            f"--at {models.at}: CSKD takes the student's module only; what "
+            'teaches it are the class logits of the teacher'
+        )
     if models.at:
         level = levels_at(models.student, models.at, 'student')[-1]
     elif models.is_segmentor:
@@ -108,6 +121,15 @@ def _segmentor_logits(models: TwoModels, classes: int) -> Level:
             'DeepLabV3'
         )
     return level
+
+
+def _has_sigmoid(models: TwoModels) -> bool:
+    """Whether the teacher's classes do not exclude each other."""
+    head = models.teacher.model.decode_head
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    losses = getattr(head, 'loss_decode', None)
+    losses = losses if isinstance(losses, nn.ModuleList) else [losses]
+    return any(getattr(loss, 'use_sigmoid', False) for loss in losses)
 
 
 def _dense_head(models: TwoModels, classes: int) -> str:
@@ -144,12 +166,21 @@ def _stacks_labels(models: TwoModels) -> bool:
     """Whether the student's loss stacks label maps, which are recorded."""
     head = getattr(models.student.model, 'decode_head', None)
     heads = head if isinstance(head, nn.ModuleList) else [head]
-    for part in heads:
-        loss = getattr(type(part), 'loss_by_feat', None)
-        stack = getattr(type(part), _LABELS_METHOD, None)
-        # PIDNet's head has a method of its own, for edges too.
-        is_known = getattr(stack, '__qualname__', '').startswith('BaseDecode')
-        code = getattr(loss, '__code__', None)
-        if is_known and code and _LABELS_METHOD in code.co_names:
+    return any(_stacks(type(part)) for part in heads)
+
+
+def _stacks(head: type) -> bool:
+    """Whether the loss of a head calls mmseg's method that stacks labels."""
+    stack = getattr(head, _LABELS_METHOD, None)
+    # PIDNet's head has a method of its own, for edges too.
+    if not getattr(stack, '__qualname__', '').startswith('BaseDecode'):
+        return False
+    for kind in head.__mro__:
+        code = getattr(vars(kind).get('loss_by_feat'), '__code__', None)
+        if code is None:
+            continue
+        if _LABELS_METHOD in code.co_names:
             return True
+        if 'super' not in code.co_names:
+            return False
     return False

@@ -2,7 +2,7 @@
 
 from cankd_mm.pairing.draft import Draft
 from cankd_mm.pairing.errors import PairingError
-from cankd_mm.pairing.match import by_stage
+from cankd_mm.pairing.match import by_stage, described
 from cankd_mm.pairing.methods.levels import fitting
 from cankd_mm.pairing.places import levels_at
 from cankd_mm.pairing.source_text import Code, Noted
@@ -33,13 +33,25 @@ def draft_lakd(models: TwoModels) -> Draft:
     draft.truncations = first_modules(
         models.student, [match.student for match in matches]
     )
+    count = len(matches)
+    if count == 1:
+        raise PairingError(
+            "LAKD cuts the student's backbone between its stages, and only "
+            f'{described(matches[0].student)} of its {len(found[0])} outputs '
+            'is compared. Take cankd, which compares features without cuts'
+        )
     if not draft.truncations:
         raise PairingError(
-            "LAKD cuts the student's backbone between its stages, and there "
-            f'is no place for a cut: its {len(found[0])} output(s) share '
-            'their layers. Take cankd, which compares features without cuts'
+            "LAKD cuts the student's backbone between its stages, and between "
+            f'its {count} outputs there is no module that is the only way '
+            'from one to the next. Take cankd, which compares features '
+            'without cuts'
         )
-    count = len(matches)
+    if len(draft.truncations) < count - 1:
+        draft.notes.append(
+            f'{count} stages are compared, and {len(draft.truncations)} of '
+            f'{count - 1} cuts could be made: some stages share a local module'
+        )
     for number, match in enumerate(matches, 1):
         draft.compare(
             f'loss_lakd_{number}',

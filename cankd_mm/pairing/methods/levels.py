@@ -28,8 +28,8 @@ def fitting(
         level = match.student
         if not level.has_gradient:
             reasons.append(
-                f"the student's {described(level)}: no gradient reaches it, "
-                'its layers are frozen'
+                f"the student's {described(level)}: no gradient reaches it "
+                '(its layers are frozen, or it is detached)'
             )
         elif min(*level.grid, *match.teacher.grid) < smallest:
             reasons.append(
@@ -45,7 +45,9 @@ def fitting(
             fit.append(match)
     if not fit:
         raise PairingError(
-            'nothing can be compared: ' + '; '.join(reasons or ['no level'])
+            'nothing can be compared: '
+            + '; '.join(reasons or ['no level'])
+            + '. Name another place with --at'
         )
     draft.notes += [f'left out: {reason}' for reason in reasons]
     draft.summary = summary(fit)

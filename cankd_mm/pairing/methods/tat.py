@@ -40,8 +40,8 @@ def draft_tat(models: TwoModels) -> Draft:
             draft,
             name.replace('loss_tat', 'to_grid'),
             match,
-            models.student,
-            'grid',
+            models,
+            project=False,
         )
         draft.compare(name, make([match]), match, connector)
     return draft
@@ -96,7 +96,9 @@ def _segmentation_loss(matches: Sequence[Match]) -> dict[str, Any]:
     stride = min(4, *grid)
     return dict(
         **_channels(matches),
-        patch_size=Noted((side, side), _SEGMENTATION),
+        patch_size=Noted(
+            (side, side), _SEGMENTATION if side == 8 else 'our choice'
+        ),
         patches_per_group=1 if min(grid) < 16 else 4,
         anchor_stride=(stride, stride),
         patch_weight=1.6,
