@@ -77,6 +77,15 @@ def main() -> None:
     except (ImportError, OSError, SyntaxError, ValueError) as error:
         sys.exit(f'list_features: {described(error)}')
     found = rows(looked, args.all)
+    if not found:
+        kinds = ', '.join(type(f.model).__name__ for f in looked)
+        reasons = '; '.join(f.failure for f in looked if f.failure)
+        sys.exit(
+            f'list_features: no neck, backbone or decode_head of {kinds} was '
+            f'called. {reasons or "--all lists every module"}. Of a model '
+            'that holds other models (semi-supervised, tracking) name the '
+            "inner one's config"
+        )
     marked = [model.compared for model in models]
     if args.json:
         print(json.dumps(as_data(found, marked), indent=2))

@@ -6,7 +6,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
+from cankd_mm.config_checks.examined_config import (
+    ROLES,
+    ExaminedConfig,
+    Link,
+)
 from cankd_mm.utils.config_file import config_from_file
 from cankd_mm.utils.config_walk import dicts, type_name
 
@@ -57,9 +61,10 @@ def read_models(path: str) -> list[ReadModel]:
                 f'{examined.unreadable(role) or "it is no config"}'
             )
         compared = frozenset(
-            (examined.source(link), link.data_idx)
+            (examined.source(link), index)
             for link in examined.links
             if link.role == role
+            for index in _indices(link, examined)
         )
         models.append(
             ReadModel(
@@ -71,6 +76,14 @@ def read_models(path: str) -> list[ReadModel]:
             )
         )
     return models
+
+
+def _indices(link: Link, examined: ExaminedConfig) -> list[int | None]:
+    """Return which items of a record a loss takes, [None] for all."""
+    loss = examined.part('distill_losses').get(link.loss) or {}
+    if link.data_idx is None and loss.get('num_levels', 1) > 1:
+        return list(range(loss['num_levels']))
+    return [link.data_idx]
 
 
 def plain_model(cfg: Config, path: str) -> ReadModel:

@@ -1,6 +1,7 @@
 """What was chosen for a pair, in a few lines."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from cankd_mm.config_checks.finding import Severity
@@ -38,6 +39,8 @@ def summary_lines(made: MadeConfig, request: PairRequest) -> Iterator[str]:
         yield _row('cuts', f'before {", ".join(cuts)}')
     for note in made.pair.notes:
         yield _row('note', note)
+    if request.data_root and not Path(request.data_root).is_dir():
+        yield _row('note', f'there is no folder {request.data_root} yet')
     faults = [f for f in made.findings if f.severity >= Severity.WARNING]
     yield _row('checks', 'no faults found' if not faults else 'warnings:')
     yield from map(line, faults)
