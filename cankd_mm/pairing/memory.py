@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from cankd_mm.algorithms import FrozenTeacherDistill
 from cankd_mm.algorithms.nested_tensors import tensors_in
+from cankd_mm.algorithms.recorded_forward import records_needed
 from cankd_mm.algorithms.served_heads import served_heads
 from cankd_mm.config_checks.dry_forward import algorithm_of, arguments_of
 from cankd_mm.config_checks.examined_config import ROLES, ExaminedConfig
@@ -37,6 +38,8 @@ MIB = 2**20
 # Where the recipe does not tell: MMDetection's usual size.
 _USUAL = (800, 1344)
 _DIVISOR = 32
+# More oblong scales are bounds that no image reaches.
+_OBLONG = 3
 _IMAGES = 2
 _RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize')
 # Tensors of a parameter's size that an optimizer keeps of each.
@@ -167,7 +170,7 @@ def training_size(cfg: Config, student: Any) -> tuple[int, int] | None:
             for key in ('scale', 'scales'):
                 value = step.get(key) or ()
                 scales += [value] if _is_scale(value) else value
-    scales = [scale for scale in scales if _is_scale(scale)]
+    scales = [s for s in scales if _is_scale(s) and max(s) <= _OBLONG * min(s)]
     if not scales:
         return None
     sides = max((sorted(scale) for scale in scales), key=lambda s: s[0] * s[1])
@@ -223,7 +226,7 @@ class _Step:
             with _outputs_kept(model) as kept:
                 self._run_student(images)
                 student = memory.live - records
-                losses = list(model._distill_losses().values())
+                losses = self._losses()
                 compared = memory.live - records - student
                 total = sum(t.sum() for t in [*kept, *losses])
                 kept.clear()
@@ -264,6 +267,20 @@ class _Step:
                 model(*images, mode='tensor')
             except Exception as failure:  # heads may need values
                 self.failure = f'{type(failure).__name__}: {failure}'
+
+    def _losses(self) -> list[Tensor]:
+        """Compute the distill losses of what is recorded without labels."""
+        model = self.model
+        needed = records_needed(
+            model.distiller.loss_forward_mappings, from_student=True
+        )
+        untried = [
+            name
+            for name, count in needed.items()
+            if not model._student_records.has(name, count)
+        ]
+        losses = model._try_losses(untried).values()
+        return [loss for loss in losses if loss is not None]
 
 
 @contextmanager

@@ -81,6 +81,8 @@ def test_what_follows_the_proposals_is_said_to_be_left_out():
     'path, size',
     [
         (COCO, (800, 1344)),
+        # Its pipeline has a scale of 400 by 4200, too.
+        (CONFIGS / 'cankd/cankd_dino-r101_dino-r50_1x_coco.py', (800, 1344)),
         (
             CONFIGS / 'cankd/cankd_pspnet-r101_pspnet-r18_40k_voc12aug.py',
             (512, 512),
@@ -90,6 +92,11 @@ def test_what_follows_the_proposals_is_said_to_be_left_out():
 def test_the_size_is_that_of_the_recipe(path, size):
     cfg = read(path)
     assert training_size(cfg, cfg.model.architecture) == size
+
+
+def test_a_record_of_labels_is_not_needed():
+    found = forecast_memory(read(CONFIGS / 'digits/cskd_segformer.py'))
+    assert found.losses > 0
 
 
 @pytest.mark.parametrize(
