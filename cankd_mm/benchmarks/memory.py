@@ -1,9 +1,10 @@
-"""The forecast of memory beside the peak of a real training step.
+"""The forecast of memory beside the peak of real training steps.
 
-Each step runs in a process of its own, on a CPU, with random weights and
+Two steps run in a process of their own, on a CPU, with random weights and
 images: both models are built there, and what the process grows by is the
 measured peak. It has the task loss with its targets, the optimizer's states,
-and what kernels take for themselves; the forecast has none of the last.
+and what kernels and libraries take for themselves; the forecast has only the
+states of these.
 """
 
 import argparse
