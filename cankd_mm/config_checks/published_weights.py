@@ -1,10 +1,12 @@
-"""Which config the weights at an address were trained with."""
+"""Which weights the libraries' metafiles list for which config."""
 
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
+
+from cankd_mm.utils.config_path import resolve_path
 
 _LIBRARIES = ('mmdet', 'mmseg')
 # What names of configs and checkpoints say about a model and its data.
@@ -43,10 +45,37 @@ def listed_configs(weights: str) -> list[Path]:
             if name in text:  # parsing them all takes seconds
                 found += [
                     root / entry['Config']
-                    for entry in yaml.safe_load(text).get('Models') or ()
+                    for entry in _entries(text)
                     if file_name(str(entry.get('Weights'))) == name
                 ]
     return [path.resolve() for path in found if path.is_file()]
+
+
+def published_weights(path: str) -> str | None:
+    """Return the address that a config's metafile lists, None without one.
+
+    Args:
+        path: ``package::path``; a file of one's own has no metafile.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+    """
+    if '::' not in path:
+        return None
+    config = Path(resolve_path(path, 'teacher'))
+    for metafile in config.parent.glob('metafile.y*ml'):
+        for entry in _entries(metafile.read_text(encoding='utf-8')):
+            is_it = Path(str(entry.get('Config'))).name == config.name
+            if is_it and entry.get('Weights'):
+                return entry['Weights']
+    return None
+
+
+def _entries(text: str) -> list[dict]:
+    """Return the models of a metafile."""
+    content = yaml.safe_load(text)
+    models = content.get('Models') if isinstance(content, dict) else None
+    return [entry for entry in models or () if isinstance(entry, dict)]
 
 
 def backbones(name: str) -> set[str]:

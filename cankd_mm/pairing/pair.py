@@ -8,11 +8,11 @@ from typing import Any
 from mmengine.config import Config
 
 from cankd_mm.config.class_heads import class_counts
+from cankd_mm.config_checks.published_weights import published_weights
 from cankd_mm.pairing.draft import Draft
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.features import student_features, teacher_features
 from cankd_mm.pairing.methods import METHODS
-from cankd_mm.pairing.published_weights import published_weights
 from cankd_mm.pairing.read_models import ReadModel, plain_model, read_models
 from cankd_mm.pairing.two_models import TwoModels
 from cankd_mm.pairing.write import Recipe, base_path, config_text

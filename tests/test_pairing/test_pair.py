@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from cankd_mm.config.run_keys import without_helper_variables
+from cankd_mm.config_checks.published_weights import published_weights
 from cankd_mm.pairing.errors import PairingError
 from cankd_mm.pairing.pair import PairRequest, make_pair
-from cankd_mm.pairing.published_weights import published_weights
 from cankd_mm.utils.config_file import config_from_file
 from tests.commands import ROOT
 from tests.test_pairing.models import (
